@@ -1,0 +1,212 @@
+"""Device: what a kind of cell is (frozen parameters). Cells: what an array of them has become (frozen state)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from device_models.conduction import Conduction
+from device_models.errors import InputError
+from device_models.faults import STUCK_HRS, STUCK_LRS, WORKING, Faults
+from device_models.parameters import Parameters
+from device_models.programming import Programming, Written
+from device_models.read_noise import ReadNoise
+from device_models.retention import Retention
+from device_models.streams import Streams
+from device_models.update import Update
+from device_models.window import Array, CellLimits, Window
+
+SLOTS = ("faults", "programming", "update", "retention", "read_noise", "conduction")
+
+
+class Source(Parameters):
+    """Where a device's numbers come from: the paper, its DOI, and what each figure of it gave."""
+
+    paper: str = ""
+    doi: str = Field(default="", pattern=r"^(10\.\d{4,9}/\S+)?$")
+    figures: dict[str, str] = Field(default_factory=dict)
+    validity: str = ""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The state of an array of devices: a value, never changed in place.
+
+    Attributes:
+        g: conductance at each cell's own last write, siemens, float64.
+        seconds: time since each cell was last written, broadcasts against `g`.
+        trajectory: the retention slot's sample, `(k, *g.shape)`, or None where nothing drifts.
+        limits: each cell's own window, siemens.
+        stuck: int8, STUCK_HRS, WORKING or STUCK_LRS.
+    """
+
+    g: Array
+    seconds: Array
+    trajectory: Array | None
+    limits: CellLimits
+    stuck: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array of cells."""
+        return tuple(self.g.shape)
+
+
+def stack_cells(arrays: list[Cells]) -> Cells:
+    """Arrays of equal shape and of one device as one, stacked along a new first axis."""
+    trajectories = [cells.trajectory for cells in arrays if cells.trajectory is not None]
+    return Cells(
+        g=np.stack([cells.g for cells in arrays]),
+        seconds=_stack_clocks(arrays),
+        trajectory=np.stack(trajectories, axis=1) if trajectories else None,
+        limits=CellLimits(*(np.stack(ends) for ends in zip(*(cells.limits for cells in arrays), strict=True))),
+        stuck=np.stack([cells.stuck for cells in arrays]),
+    )
+
+
+def _stack_clocks(arrays: list[Cells]) -> Array:
+    """One clock for all where every array shows the same time, else one per cell."""
+    clocks = [cells.seconds for cells in arrays]
+    if all(np.ndim(t) == 0 for t in clocks) and len({float(t) for t in clocks}) == 1:
+        return clocks[0]
+    return np.stack([cells.seconds + np.zeros_like(cells.g) for cells in arrays])
+
+
+class WriteReport(NamedTuple):
+    """What a write cost, summed over an array: cells, pulses, cells given up by verify, cells that are stuck."""
+
+    cells: int
+    pulses: int
+    failed: int
+    stuck: int
+
+
+class Device(Parameters):
+    """A kind of memristive cell: a window and six slots, each None where it is ideal."""
+
+    name: str = Field(min_length=1)
+    title: str = ""
+    source: Source = Source()
+    window: Window
+    faults: Faults | None = None
+    programming: Programming | None = None
+    update: Update | None = None
+    retention: Retention | None = None
+    read_noise: ReadNoise | None = None
+    conduction: Conduction | None = None
+
+    def fabricate(self, shape: tuple[int, ...], streams: Streams) -> Cells:
+        """Make cells of the given shape, unwritten, at the low end of their windows (stuck ones where they stick)."""
+        low, high = np.full(shape, self.window.g_min), np.full(shape, self.window.g_max)
+        stuck = np.zeros(shape, dtype=np.int8)
+        if self.faults is not None:
+            made = self.faults.draw(shape, streams.rng("faults"))
+            stuck, low, high = made.stuck, low * made.min_factor, high * made.max_factor
+            low = np.minimum(low, high)
+        g = np.where(stuck == STUCK_LRS, high, low)
+        return Cells(g, np.zeros(()), self._trajectory(g, streams), CellLimits(low, high), stuck)
+
+    def program(self, cells: Cells, g_target: np.ndarray, streams: Streams) -> tuple[Cells, WriteReport]:
+        """Write every working cell to its target (siemens, same shape as the cells) and start its clock at 0."""
+        self._check_target(cells, g_target)
+        written = self._write(cells, g_target, streams)
+        g = _unless_stuck(cells, written.g)
+        working = cells.stuck == WORKING
+        report = WriteReport(
+            cells=g.size,
+            pulses=int(written.pulses[working].sum()),
+            failed=int(written.failed[working].sum()),
+            stuck=int(g.size - working.sum()),
+        )
+        trajectory = self._trajectory(g, streams)
+        return replace(cells, g=g, seconds=np.zeros(()), trajectory=trajectory), report
+
+    def age(self, cells: Cells, seconds: float) -> Cells:
+        """The same cells `seconds` later; ageing by a and then by b is ageing by a + b."""
+        if not isinstance(seconds, int | float | np.number) or not np.isfinite(seconds) or seconds < 0:
+            raise InputError("age", "must be a time in seconds, 0 or more", seconds, "time does not run backwards")
+        return replace(cells, seconds=cells.seconds + seconds)
+
+    def conductance(self, cells: Cells) -> Array:
+        """Conductance now, read noise aside, siemens."""
+        if self.retention is None or cells.trajectory is None:
+            return cells.g
+        g = self.retention.apply(cells.g, cells.trajectory, cells.seconds)
+        return np.where(cells.stuck == WORKING, g, cells.g)
+
+    def read(self, cells: Cells, rng: Any) -> Array:
+        """One explicit read of every cell, siemens."""
+        g = self.conductance(cells)
+        return g if self.read_noise is None else self.read_noise.read(g, rng, cells.seconds)
+
+    def read_sigma(self, cells: Cells) -> Array | None:
+        """Standard deviation of one read of every cell, siemens; None where reads are exact."""
+        return None if self.read_noise is None else self.read_noise.sigma(self.conductance(cells), cells.seconds)
+
+    def pulse(self, cells: Cells, n: Array, rng: Any) -> Cells:
+        """Apply signed numbers of identical pulses; a pulsed cell starts a new trajectory at time 0.
+
+        Raises:
+            InputError: no update slot, or counts that are not integers or do not fit the cells.
+        """
+        update = self._pulse_response()
+        n = np.where(cells.stuck == WORKING, n, 0)
+        if n.shape != cells.shape or n.dtype.kind not in "iu":
+            got = f"{n.dtype} of shape {tuple(n.shape)}"
+            raise InputError("pulse", f"needs integer counts for cells of shape {cells.shape}", got, "round them first")
+        pulsed = n != 0
+        now = self.conductance(cells)
+        g = np.where(pulsed, update.pulse(now, n, cells.limits, rng), cells.g)
+        seconds = np.where(pulsed, 0.0, cells.seconds)
+        if self.retention is None or cells.trajectory is None:
+            return replace(cells, g=g, seconds=seconds)
+        fresh = self.retention.draw(g, rng)
+        return replace(cells, g=g, seconds=seconds, trajectory=np.where(pulsed, fresh, cells.trajectory))
+
+    def pulse_step(self) -> float:
+        """Nominal change of one pulse, siemens."""
+        return float(self._pulse_response().step(self.window))
+
+    def drive(self, v: Array) -> Array:
+        """The voltages that drive ohmic cells as `v` drives these, volts."""
+        return v if self.conduction is None else self.conduction.drive(v)
+
+    def _pulse_response(self) -> Update:
+        if self.update is None:
+            remedy = "give the device an update slot, ExponentialUpdate say"
+            raise InputError(f"device '{self.name}'", "has no pulse response (its update slot is empty)", "", remedy)
+        return self.update
+
+    def _write(self, cells: Cells, g_target: np.ndarray, streams: Streams) -> Written:
+        """The outcome of a write, faults aside."""
+        if self.programming is None:
+            none = np.zeros(cells.shape, dtype=bool)
+            return Written(np.clip(g_target, *cells.limits), np.ones(cells.shape, dtype=np.int64), none)
+        aim = g_target
+        if not self.programming.closed_loop:
+            own_span = cells.limits.g_max - cells.limits.g_min
+            aim = cells.limits.g_min + (g_target - self.window.g_min) * (own_span / self.window.span)
+        return self.programming.write(aim, cells.limits, streams.rng("programming"))
+
+    def _trajectory(self, g: np.ndarray, streams: Streams) -> np.ndarray | None:
+        return None if self.retention is None else self.retention.draw(g, streams.rng("retention"))
+
+    def _check_target(self, cells: Cells, g_target: np.ndarray) -> None:
+        if g_target.shape != cells.shape:
+            raise InputError("g_target", f"must have the shape of the cells {cells.shape}", g_target.shape)
+        if not np.isfinite(g_target).all():
+            raise InputError("g_target", "must be finite (siemens)", f"{(~np.isfinite(g_target)).sum()} not finite")
+        low, high = self.window.g_min, self.window.g_max
+        margin = 1e-6 * high  # room for the rounding of float32
+        if g_target.size and (g_target.min() < low - margin or g_target.max() > high + margin):
+            got = f"{g_target.min():.3g} to {g_target.max():.3g}"
+            raise InputError("g_target", f"must lie in the window {low:g} to {high:g} siemens", got, "map the weights")
+
+
+def _unless_stuck(cells: Cells, g: Array) -> Array:
+    """Conductances with stuck cells at the end of the window where they stick."""
+    g = np.where(cells.stuck == STUCK_LRS, cells.limits.g_max, g)
+    return np.where(cells.stuck == STUCK_HRS, cells.limits.g_min, g)
