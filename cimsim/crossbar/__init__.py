@@ -1,0 +1,1 @@
+"""Crossbar arrays: cells, wires and converters, and the analog matrix they make together."""

@@ -1,0 +1,170 @@
+"""How signed weights become conductances, and how currents become weighted sums again.
+
+A scheme turns weights in [-1, 1] into the targets of one or more arrays of cells, says which arrays are summed or
+subtracted as currents before they are converted (`analog`), and how the converted signals make outputs (`collect`).
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from device_models.device import Device
+from device_models.errors import InputError
+from device_models.parameters import Variant
+from device_models.window import Array, Window
+
+Subtraction = Literal["analog", "digital"]
+
+
+class WeightScheme(Variant):
+    """Family of weight schemes. A tile of `c` physical columns holds `data_columns(c)` outputs."""
+
+    @abc.abstractmethod
+    def targets(self, w: np.ndarray, window: Window) -> np.ndarray:
+        """Targets in siemens, `(arrays, rows, physical columns)`, of weights in [-1, 1], `(rows, columns)`."""
+
+    @abc.abstractmethod
+    def analog(self) -> np.ndarray:
+        """Signals from arrays, `(signals, arrays)`: +1 and -1 where currents are added and subtracted, else 0."""
+
+    @abc.abstractmethod
+    def collect(self, signals: Array) -> Array:
+        """Outputs `(batch, columns)` from converted signals `(batch, signals, physical columns)`.
+
+        In units of full-scale current: the current of one cell that spans the whole window counts 1.
+        """
+
+    def pulses(self, n: Array, g: Array, device: Device) -> Array:
+        """Signed pulses of every cell, shape of `g` `(arrays, rows, physical columns)`, that move weights by `n` steps.
+
+        `n` holds signed whole numbers of pulses per weight, `g` the cells' conductances now in siemens.
+        """
+        rule = "has no rule for pulsing its cells"
+        raise InputError(type(self).__name__, rule, "", "train on the chip with DifferentialPair or OffsetColumn")
+
+    def cell_worth(self) -> float:
+        """Change of a weight in [-1, 1] when one of its cells crosses the whole window."""
+        return 1.0
+
+    def data_columns(self, physical: int) -> int:
+        """Outputs that fit on a number of physical columns."""
+        return physical
+
+    def check(self, window: Window) -> None:
+        """Raise `InputError` where the window cannot carry the scheme."""
+
+
+class DifferentialPair(WeightScheme):
+    """One cell each for the positive and the negative part: w = (G+ - G-) / span, the other cell at g_min.
+
+    `subtract` says whether the two currents are subtracted before one ADC ("analog") or after one ADC each ("digital").
+    """
+
+    subtract: Subtraction = "analog"
+
+    def targets(self, w: np.ndarray, window: Window) -> np.ndarray:
+        """Two arrays, plus and minus."""
+        return window.quantise(window.g_min + np.stack([np.maximum(w, 0), np.maximum(-w, 0)]) * window.span)
+
+    def analog(self) -> np.ndarray:
+        """One signal G+ - G-, or both arrays apart."""
+        return np.array([[1.0, -1.0]]) if self.subtract == "analog" else np.eye(2)
+
+    def pulses(self, n: Array, g: Array, device: Device) -> Array:
+        """Lower the opposite cell while it is above its bottom, then raise the weight's own: pairs keep their range."""
+        room = np.floor((g[::-1] - device.window.g_min) / device.pulse_step() + 0.5)
+        wanted = np.stack([np.maximum(n, 0), np.maximum(-n, 0)])
+        lowered = np.minimum(wanted, np.maximum(room, 0))
+        return (wanted - lowered - lowered[::-1]).astype(np.int64)
+
+    def collect(self, signals: Array) -> Array:
+        """The signal itself, or plus minus minus."""
+        return signals[:, 0] if self.subtract == "analog" else signals[:, 0] - signals[:, 1]
+
+
+class OffsetColumn(WeightScheme):
+    """One cell per weight around the middle of the window: w = 2 (G - G_mid) / span.
+
+    Every tile has one more column, all cells at G_mid, whose converted current is subtracted digitally from the others.
+    """
+
+    def targets(self, w: np.ndarray, window: Window) -> np.ndarray:
+        """One array, with the reference column last."""
+        middle = window.g_min + window.span / 2
+        reference = np.full((w.shape[0], 1), middle)
+        return window.quantise(np.concatenate([middle + w * (window.span / 2), reference], axis=1))[None]
+
+    def analog(self) -> np.ndarray:
+        """One signal, the array's own current."""
+        return np.eye(1)
+
+    def pulses(self, n: Array, g: Array, device: Device) -> Array:
+        """The weight's one cell takes them all; the reference column is left alone."""
+        return np.concatenate([n, np.zeros_like(n[:, :1])], axis=1)[None].astype(np.int64)
+
+    def cell_worth(self) -> float:
+        """The window stands for the range from -1 to 1."""
+        return 2.0
+
+    def collect(self, signals: Array) -> Array:
+        """Each column less the reference column."""
+        return 2 * (signals[:, 0, :-1] - signals[:, 0, -1:])
+
+    def data_columns(self, physical: int) -> int:
+        """All columns but the reference."""
+        return physical - 1
+
+
+class BitSlices(WeightScheme):
+    """Weights cut into `slices` digits of `bits` bits, each digit on a differential pair of its own.
+
+    |w| is rounded to slices x bits bits; digit s has weight 2^(bits s). Each slice has its own ADC, and slices are
+    added with their weights digitally.
+    """
+
+    slices: int = Field(default=4, ge=1, le=16)
+    bits: int = Field(default=2, ge=1, le=8)
+    subtract: Subtraction = "analog"
+
+    @property
+    def top(self) -> int:
+        """The largest whole number the slices hold."""
+        return int(2 ** (self.slices * self.bits) - 1)
+
+    @property
+    def radix(self) -> int:
+        """Digits run from 0 to radix - 1."""
+        return int(2**self.bits)
+
+    def targets(self, w: np.ndarray, window: Window) -> np.ndarray:
+        """Arrays in the order slice 0 plus, slice 0 minus, slice 1 plus, ... from the least significant."""
+        whole = np.rint(np.stack([np.maximum(w, 0), np.maximum(-w, 0)]) * self.top).astype(np.int64)
+        digits = np.concatenate([(whole >> (self.bits * s)) % self.radix for s in range(self.slices)])
+        return window.quantise(window.g_min + digits * (window.span / (self.radix - 1)))
+
+    def analog(self) -> np.ndarray:
+        """One signal per slice, or per slice and sign."""
+        pair = np.array([[1.0, -1.0]]) if self.subtract == "analog" else np.eye(2)
+        return np.kron(np.eye(self.slices), pair)
+
+    def collect(self, signals: Array) -> Array:
+        """Shift and add: sum over slices of (plus - minus) 2^(bits s)."""
+        if self.subtract == "digital":
+            signals = signals[:, 0::2] - signals[:, 1::2]
+        total = signals[:, 0] * self._worth(0)
+        for s in range(1, self.slices):
+            total = total + signals[:, s] * self._worth(s)
+        return total
+
+    def check(self, window: Window) -> None:
+        """A slice needs as many levels as its digit has values."""
+        if window.levels is not None and window.levels < self.radix:
+            rule = f"digits of {self.bits} bits need {self.radix} levels"
+            raise InputError("BitSlices.bits", rule, f"{window.levels} levels", "use fewer bits per slice")
+
+    def _worth(self, s: int) -> np.float32:
+        return np.float32(self.radix**s * (self.radix - 1) / self.top)

@@ -1,0 +1,143 @@
+"""One place in the grid of a matrix: its arrays of cells, their wires, and the currents they give.
+
+Noise enters here and nowhere above: `Tile.current` is the only place where cells are read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cimsim.backend import to_host, to_library_of
+from cimsim.crossbar.mapping import WeightScheme
+from cimsim.crossbar.wires import Wires, effective_conductance
+from device_models.device import Cells, Device
+from device_models.window import Array
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The arrays of one tile, `(arrays, rows, columns)`, and what its bit lines deliver.
+
+    Attributes:
+        device: the kind of cell.
+        cells: state of all arrays of the tile.
+        wires: wire resistance, or None.
+        g_eff: current over word-line voltage with the wires in place, siemens, float64, shape of the cells.
+        signals: conductance from each word line to each signal and column, `(rows, signals * columns)`, float32.
+        folded: `signals` are outputs already, `(rows, outputs)`: the scheme's sums were taken beforehand.
+        variance: variance of `signals` from one read to the next, siemens^2, or None where reads are exact.
+    """
+
+    device: Device
+    cells: Cells
+    wires: Wires | None
+    g_eff: Array
+    signals: Array
+    variance: Array | None
+    folded: bool
+    signals_per_column: int
+
+    @classmethod
+    def make(
+        cls,
+        device: Device,
+        cells: Cells,
+        wires: Wires | None,
+        scheme: WeightScheme,
+        *,
+        folded: bool,
+        share: Array | None = None,
+    ) -> Tile:
+        """A tile of programmed cells.
+
+        `folded`: nothing happens between cells and outputs, so the scheme's sums are taken beforehand where reads are
+        exact. `share`: each cell's current over its current without wires, if known; else the wires are solved.
+        """
+        g = device.conductance(cells)
+        g_eff = _with_wires(g, wires) if share is None else g * share
+        variance = _read_variance(device, cells, g, g_eff)
+        folded = folded and variance is None
+        signals = scheme.collect(_by_signal(g_eff, scheme)) if folded else _by_signal(g_eff, scheme)
+        if variance is not None:
+            variance = _flat(np.moveaxis(_mix(np.abs(scheme.analog()), variance), 0, 1))
+        return cls(device, cells, wires, g_eff, _flat(signals), variance, folded, len(scheme.analog()))
+
+    def current(self, v: Array, rng: Any) -> Array:
+        """Currents in amperes, `(batch, signals * columns)`, for word-line drives `v` in volts, `(batch, rows)`.
+
+        Independent Gaussian reads make a column's current exactly Gaussian with variance v^2 @ S, so it takes a second
+        product and one draw per output instead of one draw per cell.
+        """
+        i = v @ self.signals
+        if self.variance is not None:
+            sigma = (v * v) @ self.variance
+            np.sqrt(sigma, out=sigma)
+            sigma *= rng.standard_normal(i.shape, dtype=i.dtype)
+            i += sigma
+        return i
+
+    def current_read_by_read(self, v: Array, rng: Any, scheme: WeightScheme) -> Array:
+        """The same law, drawn cell by cell and read by read: the oracle of `current`. Wires scale each cell's noise."""
+        share = _share(self.device.conductance(self.cells), self.g_eff)
+        reads = [_flat(_by_signal(self.device.read(self.cells, rng) * share, scheme)) for _ in range(len(v))]
+        return np.stack([v[n] @ reads[n] for n in range(len(v))])
+
+    def held(self, scheme: WeightScheme) -> Array:
+        """What `collect` makes of each word line at 1 V: `(rows, outputs)`, siemens, float64, no read noise."""
+        return scheme.collect(_by_signal(self.g_eff, scheme))
+
+    def beside(self, x: np.ndarray) -> Array:
+        """An array moved to where the cells live."""
+        return to_library_of(x, self.g_eff)
+
+    def with_cells(self, cells: Cells, scheme: WeightScheme, *, folded: bool, exact: bool = True) -> Tile:
+        """The tile after its cells changed. Not `exact`: each cell's current is attenuated by the wires as before."""
+        share = None if exact or self.wires is None else _share(self.device.conductance(self.cells), self.g_eff)
+        return Tile.make(self.device, cells, self.wires, scheme, folded=folded, share=share)
+
+    def moved(self, move: Any) -> Tile:
+        """The tile with every array passed through `move` (to another back end)."""
+        limits = type(self.cells.limits)(*map(move, self.cells.limits))
+        trajectory = None if self.cells.trajectory is None else move(self.cells.trajectory)
+        cells = Cells(move(self.cells.g), move(self.cells.seconds), trajectory, limits, move(self.cells.stuck))
+        variance = None if self.variance is None else move(self.variance)
+        return replace(self, cells=cells, g_eff=move(self.g_eff), signals=move(self.signals), variance=variance)
+
+
+def _read_variance(device: Device, cells: Cells, g: Array, g_eff: Array) -> Array | None:
+    """Variance of each cell's share of the current, siemens^2.
+
+    With wires, a cell's noise reaches the sense amplifier attenuated as its current is: first order in the noise.
+    """
+    sigma = device.read_sigma(cells)
+    if sigma is None:
+        return None
+    return (sigma * _share(g, g_eff)) ** 2
+
+
+def _with_wires(g: Array, wires: Wires | None) -> Array:
+    """Effective conductance, solved on the host, brought back to where `g` lives."""
+    return g if wires is None else to_library_of(effective_conductance(to_host(g), wires), g)
+
+
+def _share(g: Array, g_eff: Array) -> Array:
+    """Current of each cell over its current without wires; an open cell has none."""
+    return g_eff / np.where(g == 0, 1.0, g)
+
+
+def _mix(weights: np.ndarray, arrays: Array) -> Array:
+    """Sum over arrays `(arrays, rows, columns)` with the given weights `(signals, arrays)`."""
+    rows = [sum(float(w) * arrays[k] for k, w in enumerate(row) if w) for row in weights]
+    return np.stack(rows)
+
+
+def _by_signal(g: Array, scheme: WeightScheme) -> Array:
+    """Conductances to each signal, `(rows, signals, columns)`: a row is what one word line at 1 V delivers."""
+    return np.moveaxis(_mix(scheme.analog(), g), 0, 1)
+
+
+def _flat(x: Array) -> Array:
+    return x.reshape(x.shape[0], -1).astype(np.float32)
