@@ -1,0 +1,6 @@
+"""Files that other tools read: weights as safetensors and npz, conductance maps, tile maps, specs. No pickle."""
+
+from cimsim.interchange.chips import export
+from cimsim.interchange.networks import load_network, save_network
+
+__all__ = ["export", "load_network", "save_network"]

@@ -1,0 +1,1 @@
+"""Training: off-chip in floating point."""

@@ -1,0 +1,1 @@
+"""The float network: layers, forward and gradients over any matrix products, and how well it classifies."""
