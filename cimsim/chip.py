@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -10,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from cimsim.backend import Backend, to_device, to_host
+from cimsim.backend import Backend, available_cores, backend_name, to_device, to_host
 from cimsim.crossbar.converters import ADC, DAC
 from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.mapping import DifferentialPair, WeightScheme
@@ -103,8 +104,15 @@ class Chip:
     def forward(self, x: Array, *, seed: int = 0) -> Array:
         """Logits `(batch, n_out)` of `x` `(batch, n_in)`; `seed` fixes what the reads draw."""
         x = self._beside(check_inputs(x, self.n_in))
-        products = self.products(seed)
-        return np.concatenate([self.network.forward(x[i : i + CHUNK], products) for i in range(0, len(x), CHUNK)])
+        starts = range(0, len(x), CHUNK)
+
+        def part(start: int) -> Array:
+            return self.network.forward(x[start : start + CHUNK], self.products(seed, start))
+
+        if len(starts) == 1 or backend_name(x) != "numpy":
+            return np.concatenate([part(start) for start in starts])
+        with ThreadPoolExecutor(max_workers=available_cores()) as pool:
+            return np.concatenate(list(pool.map(part, starts)))
 
     def predict(self, x: Array, seed: int = 0) -> np.ndarray:
         """Labels `(batch,)` int64 of `x`, on the host."""
@@ -115,9 +123,12 @@ class Chip:
         matrix = self.matrices[self.index(layer)]
         return matrix.matmul(self._beside(check_inputs(x, matrix.shape[0])), self._draws(seed, layer))
 
-    def products(self, seed: int = 0) -> list[Callable[[Array], Array]]:
-        """One analogue product per weighted layer, for `Network.forward` and `gradients`; draws go on call by call."""
-        draws = [self._draws(seed, k) for k in range(len(self.matrices))]
+    def products(self, seed: int = 0, sample: int = 0) -> list[Callable[[Array], Array]]:
+        """One analogue product per weighted layer, for `Network.forward` and `gradients`; draws go on call by call.
+
+        `sample` names the first sample of a part, so that parts draw their own numbers in whatever order they run.
+        """
+        draws = [self._draws(seed, k, "run", sample) for k in range(len(self.matrices))]
         return [partial(matrix.matmul, draws=d) for matrix, d in zip(self.matrices, draws, strict=True)]
 
     def calibrate(self, x: Array, *, seed: int = 0) -> Chip:
@@ -182,9 +193,9 @@ class Chip:
         given, _ = self.network.activations(x, self.products(seed))
         return [m.clipping(v, self._draws(seed, k)) for k, (m, v) in enumerate(zip(self.matrices, given, strict=True))]
 
-    def _draws(self, seed: int, layer: int, role: str = "run") -> Draws:
+    def _draws(self, seed: int, layer: int, role: str = "run", sample: int = 0) -> Draws:
         k = self.index(layer)
-        return Draws(Streams(seed).at(role, "layer", k), self.matrices[k].tiles[0, 0].signals)
+        return Draws(Streams(seed).at(role, "sample", sample, "layer", k), self.matrices[k].tiles[0, 0].signals)
 
     def _beside(self, x: Array) -> Array:
         return self.matrices[0].tiles[0, 0].beside(x)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from cimsim.crossbar.draws import normals
 from device_models.errors import InputError
 from device_models.parameters import FloatPair, Parameters, RuleBroken, Spread
 from device_models.window import Array
@@ -101,30 +102,37 @@ class LineErrors:
         return LineErrors(move(self.gain), move(self.offset))
 
 
-def drive_levels(dac: DAC | None, x: Array, scale: InputScale, errors: LineErrors, rng: Any) -> Array:
-    """Word-line voltages over full-scale voltage, `(batch, rows)`; an ideal DAC (None) only divides by the scale."""
-    u = x / np.float32(scale.full)
+def word_line_volts(dac: DAC | None, x: Array, scale: InputScale, v_read: float, errors: LineErrors, rng: Any) -> Array:
+    """Word-line voltages `(batch, rows)`, float32, for inputs; an ideal DAC (None) only scales.
+
+    `scale.full` gives `v_read` volts. `rng` is drawn from only where the DAC has noise.
+    """
     if dac is None:
-        return u
-    codes = np.float32(2 ** (dac.bits - scale.signed) - 1) if dac.bits > 1 else np.float32(1)
-    u = np.rint(np.clip(u, -1 if scale.signed else 0, 1) * codes) / codes
+        return x * np.float32(v_read / scale.full)
+    top = max(2 ** (dac.bits - scale.signed) - 1, 1)
+    u = x * np.float32(top / scale.full)
+    np.rint(u, out=u)
+    np.clip(u, -top if scale.signed else 0, top, out=u)
+    u *= np.float32(v_read / top)
     if dac.gain_spread or dac.offset_spread:
-        u = u * (1 + np.float32(dac.gain_spread) * errors.gain) + np.float32(dac.offset_spread) * errors.offset
+        u *= 1 + np.float32(dac.gain_spread) * errors.gain
+        u += np.float32(dac.offset_spread * v_read) * errors.offset
     if dac.noise:
-        u = u + np.float32(dac.noise) * rng.standard_normal(u.shape, dtype=u.dtype)
+        u += np.float32(dac.noise * v_read) * normals(rng, u.shape)
     return u
 
 
 @dataclass(frozen=True)
 class AdcBank:
-    """The ADCs of one tile's columns: code = floor(scale i + shift) held to 0..top; a code stands for its middle.
+    """The ADCs of one tile's columns: code = floor(scale i + shift) held to 0..top.
 
-    All arrays have one value per column. `low` and `step` (amperes) turn codes back into currents.
+    All arrays have one value per column. A code stands for the current `first + code * step` (amperes), the middle of
+    the currents that give it.
     """
 
     scale: Array
     shift: Array
-    low: Array
+    first: Array
     step: Array
     top: int
     noise: float
@@ -136,7 +144,7 @@ class AdcBank:
         gain = 1 + adc.gain_spread * errors.gain
         offset = adc.offset_spread * errors.offset * (high - low)
         scale, shift = gain / step, (offset - low) / step
-        arrays = dict(scale=scale, shift=shift, low=low, step=step)
+        arrays = {"scale": scale, "shift": shift, "first": low + step / 2, "step": step}
         columns = {name: np.broadcast_to(x, scale.shape).astype(np.float32) for name, x in arrays.items()}
         return cls(**columns, top=2**adc.bits - 1, noise=adc.noise * 2**adc.bits)
 
@@ -145,21 +153,20 @@ class AdcBank:
         u = i * self.scale
         u += self.shift
         if self.noise:
-            u += np.float32(self.noise) * rng.standard_normal(u.shape, dtype=u.dtype)
+            u += np.float32(self.noise) * normals(rng, u.shape)
         np.floor(u, out=u)
         return np.clip(u, 0, self.top, out=u)
 
     def convert(self, i: Array, rng: Any) -> Array:
         """Currents as the digital side sees them, amperes."""
         u = self.codes(i, rng)
-        u += np.float32(0.5)
         u *= self.step
-        u += self.low
+        u += self.first
         return u
 
     def moved(self, move: Callable[[Array], Array]) -> AdcBank:
         """The same ADCs with their arrays passed through `move`."""
-        arrays = {name: move(getattr(self, name)) for name in ("scale", "shift", "low", "step")}
+        arrays = {name: move(getattr(self, name)) for name in ("scale", "shift", "first", "step")}
         return replace(self, **arrays)
 
     def clipped(self, i: Array) -> float:

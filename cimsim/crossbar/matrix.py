@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cimsim.backend import to_host
-from cimsim.crossbar.converters import ADC, DAC, AdcBank, InputScale, LineErrors, choose_range, drive_levels
+from cimsim.crossbar.converters import ADC, DAC, AdcBank, InputScale, LineErrors, choose_range, word_line_volts
 from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.mapping import WeightScheme
 from cimsim.crossbar.tile import Tile
@@ -107,11 +107,11 @@ class AnalogMatrix:
         Raises `InputError` where a converter has no range yet.
         """
         scale = self._scale()
-        u = self._drives(x, scale, draws)
-        y = np.zeros_like(u, shape=(len(u), self.shape[1]))
+        v = self._drives(x, scale, draws)
+        y = np.zeros_like(v, shape=(len(v), self.shape[1]))
         for place in self.places:
             r, c = place
-            i = self.tiles[place].current(u[:, self.rows[r]], draws.rng("read", *place))
+            i = self.tiles[place].current(v[:, self.rows[r]], draws.rng("read", *place))
             if self.banks is not None:
                 i = self.banks[place].convert(i, draws.rng("adc", *place))
             y[:, self.columns[c]] += self._collected(self.tiles[place], i)
@@ -130,9 +130,9 @@ class AnalogMatrix:
 
     def currents(self, x: Array, draws: Draws) -> Iterator[tuple[Place, Array]]:
         """Place and bit-line currents in amperes, `(batch, signals * columns)`, of every tile, before any ADC."""
-        u = self._drives(x, self._scale(converting=False), draws)
+        v = self._drives(x, self._scale(converting=False), draws)
         for place in self.places:
-            yield place, self.tiles[place].current(u[:, self.rows[place[0]]], draws.rng("read", *place))
+            yield place, self.tiles[place].current(v[:, self.rows[place[0]]], draws.rng("read", *place))
 
     def clipping(self, x: Array, draws: Draws) -> float:
         """Share of conversions outside the ADC range while the matrix sees `x`; 0 without ADCs."""
@@ -219,8 +219,9 @@ class AnalogMatrix:
 
     def _drives(self, x: Array, scale: InputScale, draws: Draws) -> Array:
         """Voltages of all word lines, as ohmic cells would feel them, float32."""
-        u = drive_levels(self.design.dac, x.astype(np.float32, copy=False), scale, self.row_errors, draws.rng("dac"))
-        return self.design.device.drive(u * np.float32(self.design.v_read))
+        x = x.astype(np.float32, copy=False)
+        v = word_line_volts(self.design.dac, x, scale, self.design.v_read, self.row_errors, draws.rng("dac"))
+        return self.design.device.drive(v)
 
     def _collected(self, tile: Tile, i: Array) -> Array:
         if tile.folded:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cimsim.backend import to_host, to_library_of
+from cimsim.crossbar.draws import normals
 from cimsim.crossbar.mapping import WeightScheme
 from cimsim.crossbar.wires import Wires, effective_conductance
 from device_models.device import Cells, Device
@@ -75,7 +76,7 @@ class Tile:
         if self.variance is not None:
             sigma = (v * v) @ self.variance
             np.sqrt(sigma, out=sigma)
-            sigma *= rng.standard_normal(i.shape, dtype=i.dtype)
+            sigma *= normals(rng, i.shape)
             i += sigma
         return i
 

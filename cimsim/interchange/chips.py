@@ -78,7 +78,8 @@ def _tile_entry(k: int, matrix: AnalogMatrix, place: tuple[int, int]) -> dict[st
     }
     if matrix.banks is not None:
         bank = matrix.banks[place]
-        low, step = to_host(bank.low).astype(float), to_host(bank.step).astype(float)
+        first, step = to_host(bank.first).astype(float), to_host(bank.step).astype(float)
+        low = first - step / 2
         entry |= {"adc_low": low.tolist(), "adc_high": (low + step * (bank.top + 1)).tolist()}
     return entry
 

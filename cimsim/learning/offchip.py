@@ -33,8 +33,8 @@ class Training(Parameters):
     """
 
     epochs: Annotated[int, Field(ge=1, description="passes over the data")] = 15
-    batch: Annotated[int, Field(ge=1, description="samples per step")] = 64
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0, description="largest step of a weight")] = 1e-3
+    batch: Annotated[int, Field(ge=1, description="samples per step")] = 32
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0, description="largest step of a weight")] = 5e-3
     weight_noise: Spread = 0.0
     weight_decay: Annotated[float, Field(ge=0.0, le=1.0, description="per unit of learning rate")] = 0.0
     clip: Annotated[float | None, Field(gt=0.0, description="standard deviations")] = None
@@ -43,7 +43,7 @@ class Training(Parameters):
 def train(net: Network, x: Array, y: Array, *, seed: int = 0, progress: bool = False, **training: Any) -> Network:
     """The network trained on samples `x` (n, n_in) with integer labels `y` (n,): a new one; `net` stays as it is.
 
-    `training` takes the fields of `Training` by name: epochs=15, batch=64, learning_rate=1e-3, weight_noise=0.0,
+    `training` takes the fields of `Training` by name: epochs=15, batch=32, learning_rate=5e-3, weight_noise=0.0,
     weight_decay=0.0, clip=None. `progress` shows a bar of epochs. Works in the library and precision of the weights;
     minibatches are drawn on the host, so they are the same in every library.
     Raises `ParameterError` for an unknown or impossible setting, `InputError` for bad data or if the loss diverges.

@@ -1,0 +1,49 @@
+"""What will my network do on my memristor chip?
+
+import cimsim as cim
+(x, y), (x_test, y_test) = cim.datasets.load("digits")
+net = cim.train(cim.mlp([64, 32, 10]), x, y, epochs=15, seed=0)
+spec = cim.ChipSpec(device="generic-rram", adc=cim.ADC(bits=6))
+chip = cim.program(net, spec, calibrate=x[:256], seed=1)
+print(cim.accuracy(chip, x_test, y_test, seed=0))
+"""
+
+from importlib.metadata import version
+
+from cimsim import datasets
+from cimsim.chip import Chip, ChipSpec, program
+from cimsim.crossbar.converters import ADC, DAC
+from cimsim.crossbar.mapping import BitSlices, DifferentialPair, OffsetColumn
+from cimsim.crossbar.wires import Wires
+from cimsim.interchange import export, load_network, save_network
+from cimsim.learning.offchip import train
+from cimsim.learning.onchip import fine_tune
+from cimsim.network.evaluate import accuracy, confusion
+from cimsim.network.network import Network, mlp
+from device_models.errors import InputError, ParameterError
+
+__version__ = version("cimsim")
+
+__all__ = [
+    "ADC",
+    "DAC",
+    "BitSlices",
+    "Chip",
+    "ChipSpec",
+    "DifferentialPair",
+    "InputError",
+    "Network",
+    "OffsetColumn",
+    "ParameterError",
+    "Wires",
+    "accuracy",
+    "confusion",
+    "datasets",
+    "export",
+    "fine_tune",
+    "load_network",
+    "mlp",
+    "program",
+    "save_network",
+    "train",
+]
