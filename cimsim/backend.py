@@ -9,7 +9,6 @@ NEP 18), has `get()` returning its NumPy copy, and, where something is drawn bes
 
 from __future__ import annotations
 
-import os
 from typing import Any, Literal
 
 import numpy as np
@@ -79,11 +78,6 @@ def generator(like: Array, streams: Streams, role: str) -> Any:
         remedy = "give its class a class method __generator__(words)"
         raise InputError("generator", "needs an array whose library can draw", type(like).__name__, remedy)
     return type(like).__generator__(words)
-
-
-def available_cores() -> int:
-    """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cupy() -> Any:

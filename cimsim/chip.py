@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -11,12 +10,13 @@ from typing import Any, Self
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from cimsim.backend import Backend, available_cores, backend_name, to_device, to_host
+from cimsim.backend import Backend, to_device, to_host
 from cimsim.crossbar.converters import ADC, DAC
 from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.mapping import DifferentialPair, WeightScheme
 from cimsim.crossbar.matrix import AnalogMatrix, Design
 from cimsim.crossbar.wires import Wires
+from cimsim.kernels.parts import in_parts
 from cimsim.network.network import Network, check_inputs
 from cimsim.report import ChipReport, LayerReport
 from device_models import cards
@@ -60,7 +60,7 @@ class ChipSpec(Parameters):
         if self.tile[0] < least[0] or self.tile[1] < least[1]:
             raise RuleBroken(f"tile must have at least {least} (rows, columns)", "choose a larger one", str(self.tile))
         self.weights.check(self.device.window)
-        if self.device.conduction is not None and self.wires is not None and not self.wires.ideal:
+        if not self.device.ohmic and self.wires is not None and not self.wires.ideal:
             rule = "a nonlinear I-V law and wire resistance cannot be combined yet"
             raise RuleBroken(rule, "drop the wires or the conduction slot", type(self.device.conduction).__name__)
         return self
@@ -104,15 +104,11 @@ class Chip:
     def forward(self, x: Array, *, seed: int = 0) -> Array:
         """Logits `(batch, n_out)` of `x` `(batch, n_in)`; `seed` fixes what the reads draw."""
         x = self._beside(check_inputs(x, self.n_in))
-        starts = range(0, len(x), CHUNK)
 
-        def part(start: int) -> Array:
-            return self.network.forward(x[start : start + CHUNK], self.products(seed, start))
+        def part(start: int, stop: int) -> Array:
+            return self.network.forward(x[start:stop], self.products(seed, start))
 
-        if len(starts) == 1 or backend_name(x) != "numpy":
-            return np.concatenate([part(start) for start in starts])
-        with ThreadPoolExecutor(max_workers=available_cores()) as pool:
-            return np.concatenate(list(pool.map(part, starts)))
+        return in_parts(part, x, CHUNK)
 
     def predict(self, x: Array, seed: int = 0) -> np.ndarray:
         """Labels `(batch,)` int64 of `x`, on the host."""
@@ -123,12 +119,13 @@ class Chip:
         matrix = self.matrices[self.index(layer)]
         return matrix.matmul(self._beside(check_inputs(x, matrix.shape[0])), self._draws(seed, layer))
 
-    def products(self, seed: int = 0, sample: int = 0) -> list[Callable[[Array], Array]]:
-        """One analogue product per weighted layer, for `Network.forward` and `gradients`; draws go on call by call.
+    def products(self, seed: int = 0, row: int = 0) -> list[Callable[[Array], Array]]:
+        """One analogue product per weighted layer, for `Network.forward` and `gradients`.
 
-        `sample` names the first sample of a part, so that parts draw their own numbers in whatever order they run.
+        Their noise goes on from call to call. `row` is the number of the first sample: on the CPU a sample's noise is
+        fixed by the seed and its number, however a batch is cut into parts.
         """
-        draws = [self._draws(seed, k, "run", sample) for k in range(len(self.matrices))]
+        draws = [self._draws(seed, k, "run", row) for k in range(len(self.matrices))]
         return [partial(matrix.matmul, draws=d) for matrix, d in zip(self.matrices, draws, strict=True)]
 
     def calibrate(self, x: Array, *, seed: int = 0) -> Chip:
@@ -153,7 +150,7 @@ class Chip:
         """The same cells behind another ADC, calibrated on the same inputs as before."""
         spec = self.spec.replace(adc=adc)
         chip = replace(self, spec=spec, matrices=tuple(m.with_adc(adc) for m in self.matrices))
-        return chip if self.reference is None else chip.calibrate(self.reference)
+        return chip if self.reference is None else chip.calibrate(self.reference, seed=self.seed)
 
     def with_matrices(self, matrices: Sequence[AnalogMatrix]) -> Chip:
         """The chip after its cells changed."""
@@ -193,9 +190,9 @@ class Chip:
         given, _ = self.network.activations(x, self.products(seed))
         return [m.clipping(v, self._draws(seed, k)) for k, (m, v) in enumerate(zip(self.matrices, given, strict=True))]
 
-    def _draws(self, seed: int, layer: int, role: str = "run", sample: int = 0) -> Draws:
+    def _draws(self, seed: int, layer: int, role: str = "run", row: int = 0) -> Draws:
         k = self.index(layer)
-        return Draws(Streams(seed).at(role, "sample", sample, "layer", k), self.matrices[k].tiles[0, 0].signals)
+        return Draws(Streams(seed).at(role, "layer", k), self.matrices[k].tiles[0, 0].signals, row)
 
     def _beside(self, x: Array) -> Array:
         return self.matrices[0].tiles[0, 0].beside(x)
@@ -204,9 +201,8 @@ class Chip:
         """Each slot and part of the chip, and what is in it."""
         parts = {slot: getattr(self.spec.device, slot) for slot in SLOTS}
         parts |= {"dac": self.spec.dac, "adc": self.spec.adc, "wires": self.spec.wires}
-        return {"weights": str(self.spec.weights)} | {
-            k: "off" if v is None else _described(v) for k, v in parts.items()
-        }
+        described = {k: "off" if v is None else _described(v) for k, v in parts.items()}
+        return {"weights": _described(self.spec.weights)} | described
 
 
 def program(network: Network, spec: ChipSpec, *, calibrate: Array | None = None, seed: int = 0) -> Chip:
@@ -218,6 +214,8 @@ def program(network: Network, spec: ChipSpec, *, calibrate: Array | None = None,
         calibrate: inputs `(n, n_in)` on which converter ranges are measured; None leaves the converters uncalibrated.
         seed: fixes fabrication, writing and the reads of the calibration; one seed, one die.
     """
+    if calibrate is not None:
+        calibrate = check_inputs(calibrate, network.n_in)
     design, streams = spec.design(), Streams(seed).at("chip")
     weights = [to_host(w) for w in network.weights]
     made = [AnalogMatrix.program(w, design, streams.at("layer", k)) for k, w in enumerate(weights)]

@@ -31,7 +31,13 @@ class Streams:
 
     def rng(self, role: str) -> np.random.Generator:
         """The generator of one role at this place; the same names give the same generator, at its start."""
-        return np.random.Generator(np.random.SFC64(np.random.SeedSequence([int(self.seed), *self.words(role)])))
+        entropy = [int(self.seed), *self.words(role)]
+        return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy)))
+
+    def key(self, role: str) -> np.ndarray:
+        """Four 32-bit words, of seed, place and role, for a generator that draws by counter."""
+        digest = hashlib.sha256(f"{self.seed}:{self.words(role)}".encode()).digest()
+        return np.frombuffer(digest, dtype=np.uint32)[:4]
 
     def words(self, role: str) -> list[int]:
         """The place and role as eight 32-bit words."""

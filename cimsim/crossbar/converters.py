@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from cimsim.crossbar.draws import normals
+from cimsim.kernels import Noise, kernels_for
 from device_models.errors import InputError
 from device_models.parameters import FloatPair, Parameters, RuleBroken, Spread
 from device_models.window import Array
@@ -102,24 +102,23 @@ class LineErrors:
         return LineErrors(move(self.gain), move(self.offset))
 
 
-def word_line_volts(dac: DAC | None, x: Array, scale: InputScale, v_read: float, errors: LineErrors, rng: Any) -> Array:
+def word_line_volts(
+    dac: DAC | None, x: Array, scale: InputScale, v_read: float, errors: LineErrors, noise: Noise
+) -> Array:
     """Word-line voltages `(batch, rows)`, float32, for inputs; an ideal DAC (None) only scales.
 
-    `scale.full` gives `v_read` volts. `rng` is drawn from only where the DAC has noise.
+    An input of `scale.full` gives `v_read` volts.
     """
     if dac is None:
         return x * np.float32(v_read / scale.full)
     top = max(2 ** (dac.bits - scale.signed) - 1, 1)
-    u = x * np.float32(top / scale.full)
-    np.rint(u, out=u)
-    np.clip(u, -top if scale.signed else 0, top, out=u)
-    u *= np.float32(v_read / top)
+    v = kernels_for(x).quantise(x, top / scale.full, -top if scale.signed else 0, top, v_read / top)
     if dac.gain_spread or dac.offset_spread:
-        u *= 1 + np.float32(dac.gain_spread) * errors.gain
-        u += np.float32(dac.offset_spread * v_read) * errors.offset
+        v *= 1 + np.float32(dac.gain_spread) * errors.gain
+        v += np.float32(dac.offset_spread * v_read) * errors.offset
     if dac.noise:
-        u += np.float32(dac.noise * v_read) * normals(rng, u.shape)
-    return u
+        noise.add(v, np.full_like(errors.gain, (dac.noise * v_read) ** 2))
+    return v
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ class AdcBank:
     """The ADCs of one tile's columns: code = floor(scale i + shift) held to 0..top.
 
     All arrays have one value per column. A code stands for the current `first + code * step` (amperes), the middle of
-    the currents that give it.
+    the currents that give it. `variance` is that of the converters' noise, amperes^2 at their input, None without any.
     """
 
     scale: Array
@@ -135,7 +134,7 @@ class AdcBank:
     first: Array
     step: Array
     top: int
-    noise: float
+    variance: Array | None
 
     @classmethod
     def make(cls, adc: ADC, low: np.ndarray, high: np.ndarray, errors: LineErrors) -> AdcBank:
@@ -144,30 +143,27 @@ class AdcBank:
         gain = 1 + adc.gain_spread * errors.gain
         offset = adc.offset_spread * errors.offset * (high - low)
         scale, shift = gain / step, (offset - low) / step
-        arrays = {"scale": scale, "shift": shift, "first": low + step / 2, "step": step}
+        # A whole number of rounded steps, where 0 A is on a code: then that code stands for exactly 0 A in float32.
+        first = np.round(low / step + 0.5, 6).astype(np.float32) * np.float32(step)
+        arrays = {"scale": scale, "shift": shift, "first": first, "step": step}
         columns = {name: np.broadcast_to(x, scale.shape).astype(np.float32) for name, x in arrays.items()}
-        return cls(**columns, top=2**adc.bits - 1, noise=adc.noise * 2**adc.bits)
+        variance = np.square(adc.noise * step * 2**adc.bits * np.ones_like(scale)).astype(np.float32)
+        return cls(**columns, top=2**adc.bits - 1, variance=variance if adc.noise else None)
 
-    def codes(self, i: Array, rng: Any) -> Array:
-        """Codes of currents in amperes, `(batch, columns)`, as float32 whole numbers."""
-        u = i * self.scale
-        u += self.shift
-        if self.noise:
-            u += np.float32(self.noise) * normals(rng, u.shape)
-        np.floor(u, out=u)
-        return np.clip(u, 0, self.top, out=u)
+    def convert(self, i: Array, noise: Noise) -> None:
+        """Turn currents `(batch, columns)` in amperes, in place, into what the digital side takes them for."""
+        if self.variance is not None:
+            noise.add(i, self.variance)
+        kernels_for(i).convert(i, self.scale, self.shift, self.top, self.step, self.first)
 
-    def convert(self, i: Array, rng: Any) -> Array:
-        """Currents as the digital side sees them, amperes."""
-        u = self.codes(i, rng)
-        u *= self.step
-        u += self.first
-        return u
+    def codes(self, converted: Array) -> Array:
+        """Codes of converted currents, float32 whole numbers."""
+        return np.rint((converted - self.first) / self.step)
 
     def moved(self, move: Callable[[Array], Array]) -> AdcBank:
         """The same ADCs with their arrays passed through `move`."""
         arrays = {name: move(getattr(self, name)) for name in ("scale", "shift", "first", "step")}
-        return replace(self, **arrays)
+        return replace(self, **arrays, variance=None if self.variance is None else move(self.variance))
 
     def clipped(self, i: Array) -> float:
         """Share of currents outside the range, noise of the converter aside."""
@@ -178,7 +174,7 @@ class AdcBank:
 def choose_range(adc: ADC, currents: np.ndarray) -> tuple[float, float]:
     """The range in amperes that an ADC takes after seeing `currents`.
 
-    A range that spans 0 is shifted by less than a code so that 0 A falls on the middle of one: no current, no output.
+    A range that holds 0 is widened by less than two codes, so that 0 A is in the middle of one: no current, no output.
     """
     if adc.range is not None:
         return adc.range
@@ -197,13 +193,18 @@ def choose_range(adc: ADC, currents: np.ndarray) -> tuple[float, float]:
 
 
 def _least_error(adc: ADC, currents: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """Shrink the full range towards its centre (0 if inside) to the least mean squared error of the codes."""
-    sample = currents[:: max(1, currents.size // CALIBRATION_SAMPLES)].astype(np.float64)
-    centre = 0.0 if low <= 0 <= high else float(np.median(sample))
+    """Draw in the high end of the full range, then the low one, to the least mean squared error of the codes."""
+    picked = np.linspace(0, currents.size - 1, min(currents.size, CALIBRATION_SAMPLES)).astype(np.int64)
+    sample = np.sort(currents)[picked].astype(np.float64)  # by rank: the same law whatever the order of the columns
     shares = np.geomspace(1.0, 0.05, 60)
-    ranges = [(centre + s * (low - centre), centre + s * (high - centre)) for s in shares if high > low]
-    errors = [_mse(sample, *_zero_on_a_code(adc.bits, *r), adc.bits) for r in ranges]
-    return ranges[int(np.argmin(errors))] if ranges else (low, high)
+
+    def error(limits: tuple[float, float]) -> float:
+        return _mse(sample, *_zero_on_a_code(adc.bits, *limits), adc.bits)
+
+    if high > low:
+        high = min(((low, low + s * (high - low)) for s in shares), key=error)[1]
+        low = min(((high + s * (low - high), high) for s in shares), key=error)[0]
+    return low, high
 
 
 def _mse(i: np.ndarray, low: float, high: float, bits: int) -> float:
@@ -213,8 +214,11 @@ def _mse(i: np.ndarray, low: float, high: float, bits: int) -> float:
 
 
 def _zero_on_a_code(bits: int, low: float, high: float) -> tuple[float, float]:
-    if not low < 0 < high or bits == 1:
+    """The narrowest range of 2^bits codes that covers the given one and has 0 in the middle of a code."""
+    if not low <= 0 <= high or bits == 1:
         return low, high
-    step = (high - low) / 2**bits
-    below = min(max(round(-low / step - 0.5), 0), 2**bits - 1)
-    return -(below + 0.5) * step, (2**bits - below - 0.5) * step
+    codes = 2**bits
+    below = int(-low / (high - low) * codes - 0.5)
+    tried = (min(below + k, codes - 1) for k in (0, 1))
+    step, below = min((max(-low / (k + 0.5), high / (codes - k - 0.5)), k) for k in tried)
+    return -(below + 0.5) * step, (codes - below - 0.5) * step

@@ -7,17 +7,17 @@ subtracted as currents before they are converted (`analog`), and how the convert
 from __future__ import annotations
 
 import abc
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from device_models.device import Device
 from device_models.errors import InputError
-from device_models.parameters import Variant
+from device_models.parameters import RuleBroken, Variant
 from device_models.window import Array, Window
 
 Subtraction = Literal["analog", "digital"]
+MOST_BITS = 52  # of a sliced weight: float64 holds whole numbers up to here
 
 
 class WeightScheme(Variant):
@@ -38,10 +38,11 @@ class WeightScheme(Variant):
         In units of full-scale current: the current of one cell that spans the whole window counts 1.
         """
 
-    def pulses(self, n: Array, g: Array, device: Device) -> Array:
-        """Signed pulses of every cell, shape of `g` `(arrays, rows, physical columns)`, that move weights by `n` steps.
+    def pulses(self, n: Array, room: Array) -> Array:
+        """Signed pulses of every cell, `(arrays, rows, physical columns)`, that move weights by `n` steps.
 
-        `n` holds signed whole numbers of pulses per weight, `g` the cells' conductances now in siemens.
+        `n` holds signed whole numbers of pulses per weight, `room`, shape of the result, the pulses that each cell is
+        above the bottom of its window.
         """
         rule = "has no rule for pulsing its cells"
         raise InputError(type(self).__name__, rule, "", "train on the chip with DifferentialPair or OffsetColumn")
@@ -74,11 +75,10 @@ class DifferentialPair(WeightScheme):
         """One signal G+ - G-, or both arrays apart."""
         return np.array([[1.0, -1.0]]) if self.subtract == "analog" else np.eye(2)
 
-    def pulses(self, n: Array, g: Array, device: Device) -> Array:
+    def pulses(self, n: Array, room: Array) -> Array:
         """Lower the opposite cell while it is above its bottom, then raise the weight's own: pairs keep their range."""
-        room = np.floor((g[::-1] - device.window.g_min) / device.pulse_step() + 0.5)
         wanted = np.stack([np.maximum(n, 0), np.maximum(-n, 0)])
-        lowered = np.minimum(wanted, np.maximum(room, 0))
+        lowered = np.minimum(wanted, room[::-1])
         return (wanted - lowered - lowered[::-1]).astype(np.int64)
 
     def collect(self, signals: Array) -> Array:
@@ -102,7 +102,7 @@ class OffsetColumn(WeightScheme):
         """One signal, the array's own current."""
         return np.eye(1)
 
-    def pulses(self, n: Array, g: Array, device: Device) -> Array:
+    def pulses(self, n: Array, room: Array) -> Array:
         """The weight's one cell takes them all; the reference column is left alone."""
         return np.concatenate([n, np.zeros_like(n[:, :1])], axis=1)[None].astype(np.int64)
 
@@ -129,6 +129,13 @@ class BitSlices(WeightScheme):
     slices: int = Field(default=4, ge=1, le=16)
     bits: int = Field(default=2, ge=1, le=8)
     subtract: Subtraction = "analog"
+
+    @model_validator(mode="after")
+    def _in_whole_numbers(self) -> Self:
+        if self.slices * self.bits > MOST_BITS:
+            got = f"{self.slices} x {self.bits}"
+            raise RuleBroken(f"slices x bits must be at most {MOST_BITS} bits", "use fewer slices", value=got)
+        return self
 
     @property
     def top(self) -> int:

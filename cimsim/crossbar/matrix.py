@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cimsim.backend import to_host
+from cimsim.backend import generator, to_host
 from cimsim.crossbar.converters import ADC, DAC, AdcBank, InputScale, LineErrors, choose_range, word_line_volts
 from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.mapping import WeightScheme
@@ -111,9 +111,9 @@ class AnalogMatrix:
         y = np.zeros_like(v, shape=(len(v), self.shape[1]))
         for place in self.places:
             r, c = place
-            i = self.tiles[place].current(v[:, self.rows[r]], draws.rng("read", *place))
+            i = self.tiles[place].current(v[:, self.rows[r]], draws.noise("read", *place))
             if self.banks is not None:
-                i = self.banks[place].convert(i, draws.rng("adc", *place))
+                self.banks[place].convert(i, draws.noise("adc", *place))
             y[:, self.columns[c]] += self._collected(self.tiles[place], i)
         y *= np.float32(scale.full * self.weight_scale / self.design.full_scale)
         return y
@@ -132,7 +132,7 @@ class AnalogMatrix:
         """Place and bit-line currents in amperes, `(batch, signals * columns)`, of every tile, before any ADC."""
         v = self._drives(x, self._scale(converting=False), draws)
         for place in self.places:
-            yield place, self.tiles[place].current(v[:, self.rows[place[0]]], draws.rng("read", *place))
+            yield place, self.tiles[place].current(v[:, self.rows[place[0]]], draws.noise("read", *place))
 
     def clipping(self, x: Array, draws: Draws) -> float:
         """Share of conversions outside the ADC range while the matrix sees `x`; 0 without ADCs."""
@@ -153,17 +153,19 @@ class AnalogMatrix:
         }
         return replace(self, tiles=self.tiles | new)
 
-    def pulsed(self, n: Array, draws: Draws, *, exact: bool = True) -> tuple[AnalogMatrix, tuple[int, int]]:
+    def pulsed(self, n: Array, streams: Streams, *, exact: bool = True) -> tuple[AnalogMatrix, tuple[int, int]]:
         """The matrix after `n` signed pulses per weight `(n_in, n_out)`, and the cells' SET and RESET pulses.
 
-        The scheme says which cells of a weight are pulsed. `exact` as in `with_cells`.
+        The scheme says which cells of a weight are pulsed; each call needs streams of its own. `exact`: as in `with_cells`.
         """
         cells, up, down = {}, 0, 0
         for place in self.places:
             tile = self.tiles[place]
             here = n[self.rows[place[0]], self.columns[place[1]]]
-            counts = self.design.scheme.pulses(here, tile.device.conductance(tile.cells), tile.device)
-            cells[place] = tile.device.pulse(tile.cells, counts, draws.rng("pulse", *place))
+            counts = self.design.scheme.pulses(here, tile.device.pulses_down(tile.cells))
+            cells[place] = tile.device.pulse(
+                tile.cells, counts, generator(tile.cells.g, streams.at("tile", *place), "pulse")
+            )
             up += int(np.maximum(counts, 0).sum())
             down += int(np.maximum(-counts, 0).sum())
         return self.with_cells(cells, exact=exact), (up, down)
@@ -213,14 +215,16 @@ class AnalogMatrix:
             raise InputError("ADC", "has no range yet (uncalibrated) and does not convert", "", remedy)
         if self.inputs is not None:
             return self.inputs
-        if design.dac is not None or design.adc is not None or design.device.conduction is not None:
+        if design.dac is not None:
             raise InputError("DAC", "has no range yet (uncalibrated) and does not convert", "", remedy)
+        if design.adc is not None or not design.device.ohmic:
+            raise InputError("inputs", "have no full scale yet (uncalibrated)", "", remedy)
         return InputScale(1.0, signed=True)
 
     def _drives(self, x: Array, scale: InputScale, draws: Draws) -> Array:
         """Voltages of all word lines, as ohmic cells would feel them, float32."""
         x = x.astype(np.float32, copy=False)
-        v = word_line_volts(self.design.dac, x, scale, self.design.v_read, self.row_errors, draws.rng("dac"))
+        v = word_line_volts(self.design.dac, x, scale, self.design.v_read, self.row_errors, draws.noise("dac"))
         return self.design.device.drive(v)
 
     def _collected(self, tile: Tile, i: Array) -> Array:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from cimsim.backend import to_host, to_library_of
-from cimsim.crossbar.draws import normals
 from cimsim.crossbar.mapping import WeightScheme
 from cimsim.crossbar.wires import Wires, effective_conductance
+from cimsim.kernels import Noise
 from device_models.device import Cells, Device
 from device_models.window import Array
 
@@ -66,7 +66,7 @@ class Tile:
             variance = _flat(np.moveaxis(_mix(np.abs(scheme.analog()), variance), 0, 1))
         return cls(device, cells, wires, g_eff, _flat(signals), variance, folded, len(scheme.analog()))
 
-    def current(self, v: Array, rng: Any) -> Array:
+    def current(self, v: Array, noise: Noise) -> Array:
         """Currents in amperes, `(batch, signals * columns)`, for word-line drives `v` in volts, `(batch, rows)`.
 
         Independent Gaussian reads make a column's current exactly Gaussian with variance v^2 @ S, so it takes a second
@@ -74,10 +74,7 @@ class Tile:
         """
         i = v @ self.signals
         if self.variance is not None:
-            sigma = (v * v) @ self.variance
-            np.sqrt(sigma, out=sigma)
-            sigma *= normals(rng, i.shape)
-            i += sigma
+            noise.add(i, (v * v) @ self.variance)
         return i
 
     def current_read_by_read(self, v: Array, rng: Any, scheme: WeightScheme) -> Array:

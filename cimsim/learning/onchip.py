@@ -108,8 +108,10 @@ class _Run:
 
     def finished(self) -> Chip:
         """The chip with its wires solved exactly."""
-        tuned = [m.with_cells({p: t.cells for p, t in m.tiles.items()}) for m in self.chip.matrices]
-        return self.chip.with_matrices(tuned)
+        matrices = list(self.chip.matrices)
+        for k in self.layers:
+            matrices[k] = matrices[k].with_cells({p: t.cells for p, t in matrices[k].tiles.items()})
+        return self.chip.with_matrices(matrices)
 
     def _products(self, outputs: list[Array]) -> list[Any]:
         """The chip's analogue products, keeping what the last layer gives."""
@@ -131,7 +133,8 @@ class _Run:
         n = np.clip(np.trunc(self.owed[k] / step), -self.choice.max_pulses, self.choice.max_pulses)
         self.owed[k] -= n * step
         exact = self.batches % self.choice.refresh == 0
-        matrix, pulses = matrix.pulsed(n.astype(np.int64), self.draws[k], exact=exact)
+        streams = self.streams.at("layer", k, "update", self.batches)
+        matrix, pulses = matrix.pulsed(n.astype(np.int64), streams, exact=exact)
         matrices = list(self.chip.matrices)
         matrices[k] = matrix
         self.chip = replace(self._with_bias(k, rate * d_bias), matrices=tuple(matrices))

@@ -1,0 +1,66 @@
+"""A long batch in parts on all cores: one thread a part, and matrix products on that thread alone.
+
+Threads of the BLAS inside threads of ours would wait for each other; so while parts run, the BLAS uses one thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from cimsim.backend import backend_name
+from device_models.window import Array
+
+
+def in_parts(run: Callable[[int, int], Array], x: Array, size: int) -> Array:
+    """`run(start, stop)` for parts of `size` rows of `x`, its results joined; on all cores if `x` is on the host."""
+    parts = [(start, min(start + size, len(x))) for start in range(0, len(x), size)]
+    if len(parts) == 1 or backend_name(x) != "numpy":
+        return np.concatenate([run(*part) for part in parts])
+    with _LIMIT.held(), ThreadPoolExecutor(max_workers=available_cores()) as pool:
+        return np.concatenate(list(pool.map(lambda part: run(*part), parts)))
+
+
+def available_cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _BlasLimit:
+    """The BLAS on one thread while anyone holds this; holders may overlap."""
+
+    def __init__(self) -> None:
+        self._lock, self._holders = threading.Lock(), 0
+        self._limit: Any = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the limit: set by the first holder, lifted by the last."""
+        with self._lock:
+            if self._holders == 0:
+                self._limit = _controller().limit(limits=1, user_api="blas")
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if self._holders == 0:
+                    self._limit.restore_original_limits()
+
+
+_LIMIT = _BlasLimit()
+
+
+@cache
+def _controller() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

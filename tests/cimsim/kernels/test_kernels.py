@@ -1,0 +1,136 @@
+"""The compiled loops against the same loops in array functions, and the promises of noise and of parts."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
+
+from cimsim.kernels import cpu, kernels_for, noise, plain
+from cimsim.kernels.parts import _LIMIT, in_parts
+from device_models.streams import Streams
+from tests.foreign import ForeignArray
+
+SHAPE = (37, 13)
+
+
+def currents(seed: int = 0) -> np.ndarray:
+    return (1e-5 * np.random.default_rng(seed).standard_normal(SHAPE)).astype(np.float32)
+
+
+@given(bits=st.integers(1, 16), seed=st.integers(0, 100))
+def test_compiled_conversion_equals_the_plain_one_to_the_bit(bits: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    step = (3e-5 / 2**bits * rng.uniform(0.9, 1.1, SHAPE[1])).astype(np.float32)
+    scale, shift, first = 1 / step, (2.0 ** (bits - 1) + rng.random(SHAPE[1])).astype(np.float32), -step
+    mine, theirs = currents(seed), currents(seed)
+    cpu.convert(mine, scale, shift, 2**bits - 1, step, first)
+    plain.convert(theirs, scale, shift, 2**bits - 1, step, first)
+    np.testing.assert_array_equal(mine, theirs)
+
+
+@given(top=st.integers(1, 65535), signed=st.booleans(), seed=st.integers(0, 100))
+def test_compiled_quantisation_equals_the_plain_one_to_the_bit(top: int, signed: bool, seed: int) -> None:
+    x = np.random.default_rng(seed).uniform(-1.5, 1.5, SHAPE).astype(np.float32)
+    low = -top if signed else 0
+    mine = cpu.quantise(x, top / 1.1, low, top, 0.2 / top)
+    np.testing.assert_array_equal(mine, plain.quantise(x, top / 1.1, low, top, 0.2 / top))
+    assert mine.dtype == np.float32
+
+
+def test_quantisation_rounds_to_the_nearest_and_holds_the_ends() -> None:
+    x = np.array([[-2.0, -0.4, 0.0, 0.24, 0.26, 0.99, 7.0]], np.float32)
+    np.testing.assert_allclose(cpu.quantise(x, 2.0, 0, 2, 0.5), [[0, 0, 0, 0, 0.5, 1, 1]])
+    np.testing.assert_allclose(cpu.quantise(x, 2.0, -2, 2, 0.5), [[-1, -0.5, 0, 0, 0.5, 1, 1]])
+
+
+def test_noise_has_the_variance_asked_for() -> None:
+    variance = np.geomspace(1e-20, 1e-2, SHAPE[1]).astype(np.float32)
+    x = np.zeros((20_000, SHAPE[1]), np.float32)
+    noise(x, Streams(0), "read").add(x, variance)
+    np.testing.assert_allclose(x.std(axis=0), np.sqrt(variance), rtol=0.03)
+    np.testing.assert_allclose(x.mean(axis=0) / np.sqrt(variance), 0, atol=0.03)
+
+
+@given(cut=st.integers(1, 36))
+def test_noise_of_a_row_is_the_same_however_the_batch_is_cut(cut: int) -> None:
+    whole, parts = np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32)
+    noise(whole, Streams(3), "read").add(whole, np.float32(1))
+    going_on = noise(parts, Streams(3), "read")
+    going_on.add(parts[:cut], np.float32(1))
+    going_on.add(parts[cut:], np.float32(1))
+    np.testing.assert_array_equal(parts, whole)
+    later = np.zeros_like(whole[cut:])
+    noise(later, Streams(3), "read", row=cut).add(later, np.float32(1))
+    np.testing.assert_array_equal(later, whole[cut:])
+
+
+def test_roles_places_and_seeds_draw_apart() -> None:
+    def drawn(streams: Streams, role: str) -> np.ndarray:
+        x = np.zeros((2000, 10), np.float32)
+        noise(x, streams, role).add(x, np.float32(1))
+        return x.ravel()
+
+    first = drawn(Streams(1).at("tile", 0), "read")
+    for other in [
+        (Streams(2).at("tile", 0), "read"),
+        (Streams(1).at("tile", 1), "read"),
+        (Streams(1).at("tile", 0), "adc"),
+    ]:
+        assert abs(np.corrcoef(first, drawn(*other))[0, 1]) < 4.5 / np.sqrt(first.size)
+
+
+def test_other_libraries_get_the_plain_loops() -> None:
+    assert kernels_for(np.zeros(2)) is cpu
+    assert kernels_for(ForeignArray(np.zeros(2))) is plain
+
+
+def test_plain_noise_has_the_variance_asked_for() -> None:
+    x = ForeignArray(np.zeros((20_000, 3), np.float32))
+    noise(x, Streams(0), "read").add(x, ForeignArray(np.array([1.0, 4.0, 9.0], np.float32)))
+    np.testing.assert_allclose(x.get().std(axis=0), [1, 2, 3], rtol=0.03)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 1000])
+def test_parts_join_in_order(size: int) -> None:
+    x = np.arange(100.0)[:, None]
+    np.testing.assert_array_equal(in_parts(lambda start, stop: 2 * x[start:stop], x, size), 2 * x)
+
+
+def blas_threads() -> list[int]:
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_blas_gets_its_threads_back_when_holders_overlap() -> None:
+    before = blas_threads()
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with _LIMIT.held():
+            entered.set()
+            leave.wait()
+
+    other = threading.Thread(target=hold)
+    with _LIMIT.held():
+        other.start()
+        entered.wait()
+        assert set(blas_threads()) == {1}
+    assert set(blas_threads()) == {1}
+    leave.set()
+    other.join()
+    assert blas_threads() == before
+
+
+def test_an_error_in_a_part_comes_out_and_lifts_the_limit() -> None:
+    before = blas_threads()
+
+    def fails(start: int, stop: int) -> np.ndarray:
+        raise ValueError(f"part {start}")
+
+    with pytest.raises(ValueError, match="part"):
+        in_parts(fails, np.zeros((10, 1)), 3)
+    assert blas_threads() == before
