@@ -35,11 +35,18 @@ def load(name_or_path: str | Path) -> Device:
 
 
 def save(device: Device, path: str | Path) -> Path:
-    """Write a device as a card; `load(path)` gives an equal device."""
+    """Write a device as a card; `load(path)` gives an equal device.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     import tomli_w
 
     path = Path(path)
-    path.write_text(tomli_w.dumps(to_dict(device)), encoding="utf-8")
+    try:
+        path.write_text(tomli_w.dumps(to_dict(device)), encoding="utf-8")
+    except OSError as error:
+        raise InputError(str(path), "must be a file one can write", error.strerror or error, "check the path") from None
     return path
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from device_models.conduction import Conduction
+from device_models.conduction import Conduction, Ohmic
 from device_models.errors import InputError
 from device_models.faults import STUCK_HRS, STUCK_LRS, WORKING, Faults
 from device_models.parameters import Parameters
@@ -98,6 +98,11 @@ class Device(Parameters):
     read_noise: ReadNoise | None = None
     conduction: Conduction | None = None
 
+    @property
+    def ohmic(self) -> bool:
+        """Whether current is proportional to voltage."""
+        return self.conduction is None or isinstance(self.conduction, Ohmic)
+
     def fabricate(self, shape: tuple[int, ...], streams: Streams) -> Cells:
         """Make cells of the given shape, unwritten, at the low end of their windows (stuck ones where they stick)."""
         low, high = np.full(shape, self.window.g_min), np.full(shape, self.window.g_max)
@@ -170,6 +175,11 @@ class Device(Parameters):
         """Nominal change of one pulse, siemens."""
         return float(self._pulse_response().step(self.window))
 
+    def pulses_down(self, cells: Cells) -> Array:
+        """Whole pulses that each cell is above the bottom of its own window, by the nominal step; 0 for a stuck one."""
+        above = (self.conductance(cells) - cells.limits.g_min) / self.pulse_step()
+        return np.where(cells.stuck == WORKING, np.maximum(np.floor(above + 1e-6), 0), 0)  # but for rounding
+
     def drive(self, v: Array) -> Array:
         """The voltages that drive ohmic cells as `v` drives these, volts."""
         return v if self.conduction is None else self.conduction.drive(v)
@@ -185,11 +195,13 @@ class Device(Parameters):
         if self.programming is None:
             none = np.zeros(cells.shape, dtype=bool)
             return Written(np.clip(g_target, *cells.limits), np.ones(cells.shape, dtype=np.int64), none)
-        aim = g_target
-        if not self.programming.closed_loop:
-            own_span = cells.limits.g_max - cells.limits.g_min
-            aim = cells.limits.g_min + (g_target - self.window.g_min) * (own_span / self.window.span)
-        return self.programming.write(aim, cells.limits, streams.rng("programming"))
+        rng = streams.rng("programming")
+        if self.programming.closed_loop:
+            return self.programming.write(g_target, cells.limits, rng)
+        written = self.programming.write(g_target, self.window, rng)
+        share = (written.g - self.window.g_min) / self.window.span
+        own = cells.limits.g_min + share * (cells.limits.g_max - cells.limits.g_min)
+        return written._replace(g=np.maximum(own, 0.0))
 
     def _trajectory(self, g: np.ndarray, streams: Streams) -> np.ndarray | None:
         return None if self.retention is None else self.retention.draw(g, streams.rng("retention"))

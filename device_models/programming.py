@@ -24,15 +24,15 @@ class Written(NamedTuple):
 class Programming(Variant):
     """Slot of programming error.
 
-    `closed_loop` says what a cell with a window of its own does: a verified cell is driven to the target itself,
-    an open-loop one lands at the same fraction of its own window.
+    `closed_loop` says what a cell with a window of its own does: a verified cell is driven to the target itself, an
+    open-loop one lands, error and all, at the same fraction of its own window as a nominal cell of the nominal one.
     """
 
     closed_loop: ClassVar[bool] = False
 
     @abc.abstractmethod
     def write(self, g_target: np.ndarray, window: Limits, rng: np.random.Generator) -> Written:
-        """Write targets (siemens, any shape). `window` holds the ends of each cell's own window."""
+        """Write targets (siemens, any shape) in a `window`: in closed loop each cell's own, else the nominal one."""
 
 
 class WriteError(Programming):
@@ -96,9 +96,10 @@ class PolynomialError(WriteError):
 class WriteVerify(Programming):
     """Program-and-verify: write with `error`, read, write again until within `tolerance` of the target.
 
-    Each pulse lands independently with the state-dependent `error`; a cell is given up, and keeps the landing nearest
-    to its target, after `max_pulses`. So with p the chance that one landing is within tolerance, the mean number of
-    pulses is (1 - (1-p)^max_pulses) / p and (1-p)^max_pulses of the cells fail. The verify read itself is exact.
+    Each pulse lands independently, with the state-dependent `error` around the target or, where that is beyond the
+    cell's own window, around the end of it; a cell is given up, and keeps the landing nearest to its target, after
+    `max_pulses`. So with p the chance that one landing is within tolerance, the mean number of pulses is
+    (1 - (1-p)^max_pulses) / p and (1-p)^max_pulses of the cells fail. The verify read itself is exact.
     """
 
     closed_loop: ClassVar[bool] = True
@@ -108,22 +109,21 @@ class WriteVerify(Programming):
     max_pulses: int = Field(default=100, ge=1, le=1_000_000)
 
     def write(self, g_target: np.ndarray, window: Limits, rng: np.random.Generator) -> Written:
-        """Write and verify every cell; a landing is held within the cell's own window."""
-        low, high = (np.broadcast_to(end, g_target.shape).ravel() for end in (window.g_min, window.g_max))
-        sigma = np.broadcast_to(self.error.sigma(g_target, window), g_target.shape).ravel()
+        """Write and verify every cell; a landing is kept at or above 0."""
         target = g_target.ravel()
-        g, miss = np.zeros_like(target), np.full(target.shape, np.inf)
+        aim = np.clip(g_target, window.g_min, window.g_max).ravel()
+        sigma = np.broadcast_to(self.error.sigma(g_target, window), g_target.shape).ravel()
+        g, miss = np.zeros_like(aim), np.full(target.shape, np.inf)
         pulses = np.zeros(target.shape, dtype=np.int64)
-        open_cells = np.arange(target.size)
+        waiting = np.arange(target.size)
         for _ in range(self.max_pulses):
-            if not open_cells.size:
+            if not waiting.size:
                 break
-            landing = target[open_cells] + sigma[open_cells] * rng.standard_normal(open_cells.size)
-            landing = np.clip(landing, low[open_cells], high[open_cells])
-            pulses[open_cells] += 1
-            nearer = np.abs(landing - target[open_cells]) < miss[open_cells]
-            g[open_cells[nearer]] = landing[nearer]
-            miss[open_cells[nearer]] = np.abs(landing - target[open_cells])[nearer]
-            open_cells = open_cells[miss[open_cells] > self.tolerance]
+            landing = np.maximum(aim[waiting] + sigma[waiting] * rng.standard_normal(waiting.size), 0.0)
+            missed = np.abs(landing - target[waiting])
+            nearer = missed < miss[waiting]
+            g[waiting[nearer]], miss[waiting[nearer]] = landing[nearer], missed[nearer]
+            pulses[waiting] += 1
+            waiting = waiting[miss[waiting] > self.tolerance]
         failed = miss > self.tolerance
         return Written(g.reshape(g_target.shape), pulses.reshape(g_target.shape), failed.reshape(g_target.shape))

@@ -12,7 +12,7 @@ from pydantic import Field
 from device_models.parameters import Spread, Variant
 from device_models.window import Array, Limits, clip_to
 
-LABEL_SCALE = 10.10153  # 1 / (0.07 sqrt 2): the label counts the largest distance from the straight line in these units
+LABEL_SCALE = 1 / (0.07 * 2**0.5)  # the label is the largest distance from the straight line, over 0.07 sqrt(2)
 
 
 class Update(Variant):

@@ -71,7 +71,8 @@ class Window(Parameters):
             step = self.span / (self.levels - 1)
             return np.asarray(np.minimum(self.g_min + np.rint((g - self.g_min) / step) * step, self.g_max))
         values = self.level_values()
-        return values[np.searchsorted((values[1:] + values[:-1]) / 2, g)]
+        nearest = values[np.searchsorted((values[1:] + values[:-1]) / 2, g)]
+        return np.where(np.isnan(g), np.nan, nearest)  # the search would place NaN at the top
 
 
 def clip_to(g: Array, limits: Limits) -> Array:
