@@ -31,7 +31,7 @@ class Source(Parameters):
     validity: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cells:
     """The state of an array of devices: a value, never changed in place.
 
@@ -48,6 +48,9 @@ class Cells:
     trajectory: Array | None
     limits: CellLimits
     stuck: Array
+
+    def __repr__(self) -> str:
+        return f"Cells{self.shape}"
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -69,7 +69,7 @@ class Weighted(Layer):
         return d @ self.weight.T
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dense(Weighted):
     """A fully connected layer, `y = x @ weight + bias`: weight (n_in, n_out), bias (n_out,).
 
@@ -85,6 +85,9 @@ class Dense(Weighted):
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "bias", _floats(self.bias).astype(weight.dtype, copy=False))
         _check_shapes(self.weight.shape, self.bias.shape)
+
+    def __repr__(self) -> str:
+        return f"Dense({self.n_in} -> {self.n_out})"
 
     @property
     def n_in(self) -> int:
