@@ -10,7 +10,7 @@ print(cim.accuracy(chip, x_test, y_test, seed=0))
 
 from importlib.metadata import version
 
-from cimsim import datasets
+from cimsim import datasets, plots
 from cimsim.chip import Chip, ChipSpec, program
 from cimsim.crossbar.converters import ADC, DAC
 from cimsim.crossbar.mapping import BitSlices, DifferentialPair, OffsetColumn
@@ -20,6 +20,9 @@ from cimsim.learning.offchip import train
 from cimsim.learning.onchip import fine_tune
 from cimsim.network.evaluate import accuracy, confusion
 from cimsim.network.network import Network, mlp
+from cimsim.study.runner import run_study
+from cimsim.study.study import Study
+from cimsim.study.sweep import sweep
 from device_models.errors import InputError, ParameterError
 
 __version__ = version("cimsim")
@@ -35,6 +38,7 @@ __all__ = [
     "Network",
     "OffsetColumn",
     "ParameterError",
+    "Study",
     "Wires",
     "accuracy",
     "confusion",
@@ -43,7 +47,10 @@ __all__ = [
     "fine_tune",
     "load_network",
     "mlp",
+    "plots",
     "program",
+    "run_study",
     "save_network",
+    "sweep",
     "train",
 ]

@@ -60,6 +60,10 @@ class ChipSpec(Parameters):
         if self.tile[0] < least[0] or self.tile[1] < least[1]:
             raise RuleBroken(f"tile must have at least {least} (rows, columns)", "choose a larger one", str(self.tile))
         self.weights.check(self.device.window)
+        noise = self.device.read_noise
+        if noise is not None and not noise.gaussian:
+            rule = "reads that are not Gaussian cannot be run on a chip yet"
+            raise RuleBroken(rule, "use Device.read for them", type(noise).__name__)
         if not self.device.ohmic and self.wires is not None and not self.wires.ideal:
             rule = "a nonlinear I-V law and wire resistance cannot be combined yet"
             raise RuleBroken(rule, "drop the wires or the conduction slot", type(self.device.conduction).__name__)
@@ -71,7 +75,7 @@ class ChipSpec(Parameters):
         return Design(self.device, self.tile, self.weights, self.dac, self.adc, wires, self.v_read)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Chip:
     """A programmed chip: a value. `age`, `calibrate`, `with_adc`, `to` return new ones that share what did not change.
 
@@ -90,6 +94,10 @@ class Chip:
     reference: np.ndarray | None
     seed: int
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{m.shape[0]} x {m.shape[1]} on {len(m.tiles)} tiles" for m in self.matrices)
+        return f"Chip({self.spec.device.name}: {sizes}; seed {self.seed}, {self.seconds:g} s old)"
 
     @property
     def n_in(self) -> int:
@@ -171,7 +179,8 @@ class Chip:
     def report(self, x: Array | None = None, *, seed: int = 0) -> ChipReport:
         """What is on, what was written, and how much the ADCs clip on `x` (default: the calibration inputs)."""
         x = self.reference if x is None else check_inputs(x, self.n_in)
-        clipping = [0.0] * len(self.matrices) if x is None else self._clipping(self._beside(x), seed)
+        unknown = 0.0 if self.spec.adc is None else np.nan
+        clipping = [unknown] * len(self.matrices) if x is None else self._clipping(self._beside(x), seed)
         rows = []
         for k, (matrix, layer) in enumerate(zip(self.matrices, self.network.weighted, strict=True)):
             error = to_host(matrix.weights()) - to_host(layer.weight)

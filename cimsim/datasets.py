@@ -38,7 +38,7 @@ class _Raw(NamedTuple):
 
 @dataclass(frozen=True)
 class _Shipped:
-    """A CSV of pixels and a last column of labels that comes with the package; every `test_every`th row, the first included, is test."""
+    """A CSV of pixels and last a label, which comes with the package; of `test_every` rows each the first is test."""
 
     file: str
     test_every: int

@@ -14,7 +14,8 @@ class LayerReport:
     """One layer: its size, the cost of writing it, and how well it came out.
 
     `failed` counts cells given up by verify, `stuck` those that cannot be written. `weight_error` is the root mean
-    square of held less wanted weights over the largest weight; `adc_clipping` the share of conversions out of range.
+    square of held less wanted weights over the largest weight; `adc_clipping` the share of conversions out of range,
+    NaN where there were no inputs to convert.
     """
 
     layer: int

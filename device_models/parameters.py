@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
-from device_models.errors import ParameterError, Problem, shown, suggestion
+from device_models.errors import InputError, ParameterError, Problem, shown, suggestion
 
 _PREFIXES = {"e-6": 1e-6, "e-9": 1e-9, "e-3": 1e-3, "e3": 1e3, "e6": 1e6}
 
@@ -186,6 +186,8 @@ def _problems(cls: type[Parameters], error: ValidationError) -> list[Problem]:
         inner = detail.get("ctx", {}).get("error")
         if isinstance(inner, ParameterError):
             found += [p._replace(where=(*where, *p.where[1:])) for p in inner.problems]
+        elif isinstance(inner, InputError):
+            found.append(inner.problem._replace(where=(*where, *inner.problem.where)))
         elif isinstance(inner, RuleBroken):
             value = shown(repr(detail["input"])) if inner.value is None else inner.value
             found.append(Problem(where, inner.rule, value, inner.remedy))

@@ -111,7 +111,10 @@ def word_line_volts(
     """
     if dac is None:
         return x * np.float32(v_read / scale.full)
-    top = max(2 ** (dac.bits - scale.signed) - 1, 1)
+    if dac.bits == 1 and scale.signed:
+        rule, remedy = "must be 2 or more for inputs that may be negative", "use more bits, or inputs of 0 and more"
+        raise InputError("DAC.bits", rule, dac.bits, remedy)
+    top = 2 ** (dac.bits - scale.signed) - 1
     v = kernels_for(x).quantise(x, top / scale.full, -top if scale.signed else 0, top, v_read / top)
     if dac.gain_spread or dac.offset_spread:
         v *= 1 + np.float32(dac.gain_spread) * errors.gain

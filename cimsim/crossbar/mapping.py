@@ -41,7 +41,7 @@ class WeightScheme(Variant):
     def pulses(self, n: Array, room: Array) -> Array:
         """Signed pulses of every cell, `(arrays, rows, physical columns)`, that move weights by `n` steps.
 
-        `n` holds signed whole numbers of pulses per weight, `room`, shape of the result, the pulses that each cell is
+        `n` holds signed whole numbers of pulses per weight; `room`, shape of the result, how many pulses each cell is
         above the bottom of its window.
         """
         rule = "has no rule for pulsing its cells"

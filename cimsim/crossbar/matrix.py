@@ -122,7 +122,7 @@ class AnalogMatrix:
         """The matrix with converter ranges measured on the chip while it sees the inputs `(batch, n_in)`."""
         dac, adc = self.design.dac, self.design.adc
         inputs = InputScale.of(*dac.range) if dac is not None and dac.range is not None else None
-        seen = replace(self, inputs=inputs or InputScale.of(min(float(x.min()), 0.0), max(float(x.max()), 0.0)))
+        seen = replace(self, inputs=inputs or InputScale.of(float(x.min()), float(x.max())))
         if adc is None:
             return seen
         currents = {place: to_host(i) for place, i in seen.currents(x, draws)}
@@ -156,7 +156,7 @@ class AnalogMatrix:
     def pulsed(self, n: Array, streams: Streams, *, exact: bool = True) -> tuple[AnalogMatrix, tuple[int, int]]:
         """The matrix after `n` signed pulses per weight `(n_in, n_out)`, and the cells' SET and RESET pulses.
 
-        The scheme says which cells of a weight are pulsed; each call needs streams of its own. `exact`: as in `with_cells`.
+        The scheme says which cells of a weight are pulsed. Every call needs its own streams. `exact`: see `with_cells`.
         """
         cells, up, down = {}, 0, 0
         for place in self.places:
@@ -180,7 +180,7 @@ class AnalogMatrix:
         """The same cells behind another ADC, not calibrated yet unless its range is given."""
         design = replace(self.design, adc=adc)
         cells = {place: tile.cells for place, tile in self.tiles.items()}
-        return replace(self, design=design, banks=None).with_cells(cells)._with_fixed_ranges()
+        return replace(self, design=design, banks=None).with_cells(cells, exact=False)._with_fixed_ranges()
 
     def targets(self, w: np.ndarray) -> dict[Place, np.ndarray]:
         """Target conductances of every tile for weights `(n_in, n_out)`, siemens, `(arrays, rows, columns)`."""

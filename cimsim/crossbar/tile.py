@@ -50,15 +50,15 @@ class Tile:
         scheme: WeightScheme,
         *,
         folded: bool,
-        share: Array | None = None,
+        g_eff: Array | None = None,
     ) -> Tile:
         """A tile of programmed cells.
 
         `folded`: nothing happens between cells and outputs, so the scheme's sums are taken beforehand where reads are
-        exact. `share`: each cell's current over its current without wires, if known; else the wires are solved.
+        exact. `g_eff`: the effective conductance, if known; else the wires are solved.
         """
         g = device.conductance(cells)
-        g_eff = _with_wires(g, wires) if share is None else g * share
+        g_eff = _with_wires(g, wires) if g_eff is None else g_eff
         variance = _read_variance(device, cells, g, g_eff)
         folded = folded and variance is None
         signals = scheme.collect(_by_signal(g_eff, scheme)) if folded else _by_signal(g_eff, scheme)
@@ -79,8 +79,7 @@ class Tile:
 
     def current_read_by_read(self, v: Array, rng: Any, scheme: WeightScheme) -> Array:
         """The same law, drawn cell by cell and read by read: the oracle of `current`. Wires scale each cell's noise."""
-        share = _share(self.device.conductance(self.cells), self.g_eff)
-        reads = [_flat(_by_signal(self.device.read(self.cells, rng) * share, scheme)) for _ in range(len(v))]
+        reads = [_flat(_by_signal(self._near(self.device.read(self.cells, rng)), scheme)) for _ in range(len(v))]
         return np.stack([v[n] @ reads[n] for n in range(len(v))])
 
     def held(self, scheme: WeightScheme) -> Array:
@@ -92,9 +91,14 @@ class Tile:
         return to_library_of(x, self.g_eff)
 
     def with_cells(self, cells: Cells, scheme: WeightScheme, *, folded: bool, exact: bool = True) -> Tile:
-        """The tile after its cells changed. Not `exact`: each cell's current is attenuated by the wires as before."""
-        share = None if exact or self.wires is None else _share(self.device.conductance(self.cells), self.g_eff)
-        return Tile.make(self.device, cells, self.wires, scheme, folded=folded, share=share)
+        """The tile after its cells changed. Not `exact`: the wires attenuate every change as they did the cell."""
+        g_eff = None if exact or self.wires is None else self._near(self.device.conductance(cells))
+        return Tile.make(self.device, cells, self.wires, scheme, folded=folded, g_eff=g_eff)
+
+    def _near(self, g: Array) -> Array:
+        """Effective conductance for cells near those of the tile, without solving the wires."""
+        now = self.device.conductance(self.cells)
+        return self.g_eff + (g - now) * _attenuation(now, self.g_eff)
 
     def moved(self, move: Any) -> Tile:
         """The tile with every array passed through `move` (to another back end)."""
@@ -108,12 +112,13 @@ class Tile:
 def _read_variance(device: Device, cells: Cells, g: Array, g_eff: Array) -> Array | None:
     """Variance of each cell's share of the current, siemens^2.
 
-    With wires, a cell's noise reaches the sense amplifier attenuated as its current is: first order in the noise.
+    With wires, a cell's noise reaches the sense amplifier attenuated as its current is. This overestimates its standard
+    deviation, at most by the share of the current that the wires cost.
     """
     sigma = device.read_sigma(cells)
     if sigma is None:
         return None
-    return (sigma * _share(g, g_eff)) ** 2
+    return (sigma * _attenuation(g, g_eff)) ** 2
 
 
 def _with_wires(g: Array, wires: Wires | None) -> Array:
@@ -121,9 +126,9 @@ def _with_wires(g: Array, wires: Wires | None) -> Array:
     return g if wires is None else to_library_of(effective_conductance(to_host(g), wires), g)
 
 
-def _share(g: Array, g_eff: Array) -> Array:
-    """Current of each cell over its current without wires; an open cell has none."""
-    return g_eff / np.where(g == 0, 1.0, g)
+def _attenuation(g: Array, g_eff: Array) -> Array:
+    """Current of each cell over its current without wires: at most 1, where past a nearly open cell others conduct."""
+    return np.where(g == 0, 1.0, np.minimum(g_eff / np.where(g == 0, 1.0, g), 1.0))
 
 
 def _mix(weights: np.ndarray, arrays: Array) -> Array:

@@ -12,6 +12,7 @@ from cimsim.backend import to_host
 from cimsim.chip import Chip
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.interchange.networks import save_network
+from device_models.errors import InputError
 from device_models.parameters import to_dict
 
 
@@ -24,10 +25,19 @@ def export(chip: Chip, folder: str | Path) -> list[Path]:
       targets are those of programming, achieved ones are as of now.
     - `tiles.json`: which rows and columns of which layer lie on which tile, scales and ADC ranges.
     - `spec.toml`: the chip's design, its device in full.
+
+    Raises `InputError` where they cannot be written.
     """
+    try:
+        return _written(chip, Path(folder))
+    except OSError as error:
+        rule = "must be a folder one can write to"
+        raise InputError(str(folder), rule, error.strerror or error, "choose another") from None
+
+
+def _written(chip: Chip, folder: Path) -> list[Path]:
     import tomli_w
 
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     held = chip.held_network()
     files = [save_network(held, folder / "weights.safetensors"), save_network(held, folder / "weights.npz")]

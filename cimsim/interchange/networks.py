@@ -21,7 +21,7 @@ def save_network(network: Network, path: str | Path) -> Path:
     """Write a network's layers and weights; the suffix of `path` chooses the format.
 
     Arrays are named `layers.0.weight`, `layers.0.bias`, ...; `layers` (npz: an array; safetensors: metadata) lists
-    the layers by name, in JSON.
+    the layers by name, in JSON. Raises `InputError` for another suffix or a file that cannot be written.
     """
     path = _with_known_suffix(Path(path))
     kinds = json.dumps([type(layer).__name__ for layer in network.layers])
@@ -31,12 +31,15 @@ def save_network(network: Network, path: str | Path) -> Path:
         if isinstance(layer, Weighted)
         for name in ("weight", "bias")
     }
-    if path.suffix == ".npz":
-        np.savez(path, layers=np.array(kinds), **arrays)  # type: ignore[arg-type]
-    else:
-        from safetensors.numpy import save
+    try:
+        if path.suffix == ".npz":
+            np.savez(path, layers=np.array(kinds), **arrays)  # type: ignore[arg-type]
+        else:
+            from safetensors.numpy import save
 
-        path.write_bytes(save(arrays, metadata={"format": "cimsim.network", "layers": kinds}))
+            path.write_bytes(save(arrays, metadata={"format": "cimsim.network", "layers": kinds}))
+    except OSError as error:
+        raise InputError(str(path), "must be a file one can write", error.strerror or error, "check the path") from None
     return path
 
 
@@ -46,19 +49,28 @@ def load_network(path: str | Path) -> Network:
     Raises `InputError` for a file that is missing, damaged or holds something else.
     """
     path = Path(path)
-    if path.is_dir():
+    if path.is_dir() or not (path.suffix or path.exists()):
         path = path / "weights.safetensors"
     read = _read_npz if _with_known_suffix(path).suffix == ".npz" else _read_safetensors
     try:
         kinds, arrays = read(path)
-        return Network(tuple(_layer(kind, i, arrays) for i, kind in enumerate(json.loads(kinds))))
+        return Network(tuple(_layer(kind, i, arrays) for i, kind in enumerate(_names(kinds))))
     except FileNotFoundError:
         raise InputError(str(path), "must be an existing file", "nothing there", "check the path") from None
+    except InputError as error:
+        (place,), rule, value, remedy = error.problem
+        raise InputError(f"{path}, {place}", rule, value, remedy) from None
     except (KeyError, ValueError, OSError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
         remedy = "write it with cimsim.export or `cimsim train`"
         raise InputError(str(path), "must hold a network", f"{type(error).__name__}: {error}", remedy) from None
+
+
+def _names(kinds: str) -> list[str]:
+    """The names of layers from their JSON."""
+    names = json.loads(kinds)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("'layers' is no list of names")
+    return names
 
 
 def _layer(kind: str, i: int, arrays: dict[str, np.ndarray]) -> Layer:
@@ -70,12 +82,16 @@ def _layer(kind: str, i: int, arrays: dict[str, np.ndarray]) -> Layer:
 
 
 def _read_npz(path: Path) -> tuple[str, dict[str, np.ndarray]]:
+    import zlib
     from zipfile import BadZipFile
 
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("one array, no archive of arrays")
             return str(archive["layers"]), {name: archive[name] for name in archive.files}
-    except BadZipFile as error:
+    except (BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: encrypted, or of a later zip version
         raise ValueError(str(error)) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from pydantic import Field
 from cimsim.backend import to_host, to_library_of
 from cimsim.chip import Chip
 from cimsim.crossbar.draws import Draws
+from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.network.evaluate import check_labels
 from cimsim.network.network import check_inputs
 from device_models.errors import InputError
@@ -28,6 +30,7 @@ class FineTuning(Parameters):
 
     The gradient of each batch is added to a digital accumulator; where that has passed the nominal step of one pulse,
     whole pulses are sent (at most `max_pulses` to a weight at once) and their worth is taken off the accumulator.
+    The error goes back from layer to layer through the weights that the cells hold, read exactly.
     `learning_rate` is in weights over the layer's largest weight. `refresh` is the number of batches between exact
     solutions of the wires; in between, each cell is attenuated as at the last one.
     """
@@ -62,6 +65,8 @@ def fine_tune(
     import pandas as pd
 
     choice = FineTuning(**settings)
+    if isinstance(layers, int):
+        raise InputError("fine_tune.layers", "must be a list of layers", layers, f"write [{layers}]")
     y = check_labels(y, len(x), chip.n_out)
     x = to_library_of(check_inputs(x, chip.n_in), chip.network.weights[0])
     run = _Run(chip, choice, sorted({chip.index(k) for k in layers}), Streams(seed).at("fine tune"))
@@ -99,7 +104,8 @@ class _Run:
     def step(self, x: Array, y: np.ndarray) -> tuple[float, int, tuple[int, int]]:
         """One batch: read, accumulate, pulse. Returns the loss, the number of right answers, the pulses."""
         logits: list[Array] = []
-        loss, gradients = self.chip.network.gradients(x, y, self._products(logits))
+        back = [partial(_transposed, matrix) for matrix in self.chip.matrices]
+        loss, gradients = self.chip.network.gradients(x, y, self._products(logits), back)
         bias = self.chip.network.weighted[-1].bias
         hits = int((to_host(np.argmax(logits[-1] + bias, axis=1)) == y).sum())
         self.batches += 1
@@ -144,3 +150,8 @@ class _Run:
         pairs = [(a.weight, a.bias) for a in self.chip.network.weighted]
         pairs[k] = (pairs[k][0], pairs[k][1] - change)
         return replace(self.chip, network=self.chip.network.with_weights(pairs))
+
+
+def _transposed(matrix: AnalogMatrix, d: Array) -> Array:
+    """The product `d @ w.T` with the weights the cells hold now."""
+    return d @ matrix.weights().T.astype(d.dtype)

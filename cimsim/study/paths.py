@@ -31,10 +31,9 @@ def check(where: str, path: str, existing: list[str]) -> None:
     """Raises `InputError` for a path that does not exist, with the nearest that does."""
     if path in existing:
         return
-    ends = [p for p in existing if p.endswith(f".{path}")]
-    near = ends or get_close_matches(path, existing, n=1, cutoff=0.5)
+    near = [p for p in existing if p.endswith(f".{path}")] or get_close_matches(path, existing, n=1, cutoff=0.5)
     first = ", ".join(p for p in existing if "." not in p)
-    remedy = f"did you mean '{near[0]}'?" if near else f"a path starts with one of {first}"
+    remedy = f"did you mean {' or '.join(map(repr, near))}?" if near else f"a path starts with one of {first}"
     raise InputError(where, "must be a path that exists", path, remedy)
 
 
@@ -49,21 +48,14 @@ def put(values: Plain, path: str, value: Any) -> None:
     values[name] = value
 
 
-def holds(values: Mapping[str, Any], path: str) -> bool:
-    """Whether something lies at a path."""
-    name, _, rest = path.partition(".")
-    if not rest:
-        return name in values
-    return isinstance(values.get(name), Mapping) and holds(values[name], rest)
-
-
 def label(value: Any) -> Label:
     """A swept value in a column of a table: a number or text as it is, a device its name, other tables in words."""
     if isinstance(value, Mapping):
         if "name" in value:
             return str(value["name"])
         rest = ", ".join(f"{k}={label(v)}" for k, v in value.items() if k != "kind")
-        return f"{value['kind']}({rest})" if "kind" in value else rest
+        kind = value.get("kind", "")
+        return f"{kind}({rest})" if kind and rest else kind or rest
     if isinstance(value, list | tuple):
         return f"[{', '.join(str(label(v)) for v in value)}]"
     return value if isinstance(value, str | int | float) else str(value)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from device_models.errors import InputError
+from device_models.errors import InputError, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Point = dict[str, Any]
 
 
-def sweep(run: Callable[..., Any], /, *, workers: int = 1, progress: bool = False, **axes: Iterable[Any]) -> pd.DataFrame:
+def sweep(
+    run: Callable[..., Any], /, *, workers: int = 1, progress: bool = False, **axes: Iterable[Any]
+) -> pd.DataFrame:
     """Call `run(**point)` at every combination of the axes, the last axis fastest, and gather a tidy table.
 
     Args:
@@ -52,7 +54,7 @@ def sweep(run: Callable[..., Any], /, *, workers: int = 1, progress: bool = Fals
 def axis_values(where: str, values: Any) -> list[Any]:
     """The values of one axis as a list of plain Python values. Raises `InputError` for a single value or none."""
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        raise InputError(where, "must be a list of values", values, f"write [{values!r}]")
+        raise InputError(where, "must be a list of values", values, f"write [{shown(repr(values))}]")
     found = [v.item() if isinstance(v, np.generic) else v for v in values]
     if not found:
         raise InputError(where, "must have a value or more", "none", "give it values, or leave the axis out")

@@ -1,0 +1,237 @@
+"""Plots of swept results: they take axes and return them. Importing this module does not import matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from device_models.errors import InputError, suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_LABELS = {
+    "adc_bits": "ADC bits",
+    "chip.adc.bits": "ADC bits",
+    "chip.dac.bits": "DAC bits",
+    "chip.device": "device",
+    "chip.device.programming.error": "programming error (fraction of the window)",
+    "chip.device.read_noise.relative": "read noise (fraction of the conductance)",
+    "chip.tile": "array (word lines, bit lines)",
+    "chip.weights": "weight scheme",
+    "chip.wires.bit": "bit-line resistance (Ω per segment)",
+    "chip.wires.word": "word-line resistance (Ω per segment)",
+    "inference.age": "time since programming (s)",
+    "training.weight_noise": "weight noise in training (fraction of the largest weight)",
+}
+_MANY = 12  # ticks that fit below an axis with words
+_DECADES = 1000.0  # positive values that span this factor get a logarithmic axis
+_FLOAT = "float network"
+_TIMES = ("inference.age",)
+_UNITS = {"y": 3.156e7, "d": 86400.0, "h": 3600.0, "min": 60.0}  # seconds
+
+
+class Interval(NamedTuple):
+    """A mean and the ends of its 95 % interval; the ends are NaN where there are fewer than two values."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def mean_interval(values: Any) -> Interval:
+    """The mean of values `(n,)` and its 95 % confidence interval, Student's t with n - 1 degrees of freedom."""
+    from scipy.special import stdtrit
+
+    values = np.asarray(values, dtype=np.float64)
+    mean = float(values.mean()) if len(values) else np.nan
+    if len(values) < 2:
+        return Interval(mean, np.nan, np.nan)
+    half = float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Interval(mean, mean - half, mean + half)
+
+
+def sweep(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    hue: str | None = None,
+    ax: Axes | None = None,
+    reference: float | str | None = None,
+) -> Axes:
+    """Column `y` against column `x`: the mean of all rows that share an x, with the 95 % interval of that mean.
+
+    Args:
+        table: a tidy table, of `cimsim.sweep` or a study's results.csv.
+        x: numbers, on a logarithmic axis if they span three decades, or text, in order of appearance.
+        y: numbers.
+        hue: one line for each value of this column.
+        ax: where to draw; None makes new axes.
+        reference: drawn dashed, as the float network: a value of y, or the column that holds it.
+
+    Raises:
+        InputError: a column that the table does not have, or a table without rows.
+    """
+    _check(table, [c for c in (x, y, hue, reference) if isinstance(c, str)])
+    ax = _new_axes() if ax is None else ax
+    ticks = _Ticks.of(table[x])
+    parts = [("", table)] if hue is None else _parts(table, hue)
+    colours = _colours(len(parts), ordered=hue is not None and _is_numeric(table[hue]))
+    for i, ((name, part), colour) in enumerate(zip(parts, colours, strict=True)):
+        shift = 0.0 if ticks.names is None else min(0.12, 0.8 / len(parts)) * (i - (len(parts) - 1) / 2)
+        _line(ax, part, x, y, ticks=ticks, shift=shift, color=colour, label=name)
+    if reference is not None:
+        _reference(ax, parts, x, reference, ticks, colours)
+    ticks.show(ax, in_time=x in _TIMES)
+    _finish(ax, x, y)
+    if hue is not None or reference is not None:
+        _legend(ax, hue)
+    return ax
+
+
+def label(column: str) -> str:
+    """A column in words, with its unit where it is known."""
+    return _LABELS.get(column, column.replace("_", " "))
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it: "1 s", "30 d", "10 y"."""
+    name, unit = next(((n, u) for n, u in _UNITS.items() if seconds >= u), ("s", 1.0))
+    return f"{seconds / unit:.3g} {name}"
+
+
+def tidy(ax: Axes) -> Axes:
+    """The look that all plots share: light grid, no box."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(visible=True, alpha=0.3, linewidth=0.6)
+    ax.set_axisbelow(True)
+    return ax
+
+
+class _Ticks(NamedTuple):
+    """Where the values of x lie on the axis: `names` of the positions 0, 1, ... for text, else a scale for numbers."""
+
+    names: list[str] | None
+    scale: str
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, values: pd.Series) -> _Ticks:
+        if not _is_numeric(values):
+            names = list(dict.fromkeys(values.astype(str)))
+            return cls(names, "linear", np.arange(len(names)))
+        found = np.unique(values.to_numpy(dtype=np.float64))
+        positive = found[found > 0]
+        if not len(positive) or found[0] < 0 or positive[-1] < _DECADES * positive[0]:
+            return cls(None, "linear", found)
+        return cls(None, "log" if len(positive) == len(found) else "symlog", found)
+
+    def position(self, value: Any) -> float:
+        return float(value) if self.names is None else float(self.names.index(str(value)))
+
+    def show(self, ax: Axes, *, in_time: bool) -> None:
+        """Scale the axis and mark it: names at their positions, durations at the times there are."""
+        if self.names is not None:
+            ax.set_xticks(self.values, self.names)
+            ax.set_xlim(-0.5, len(self.names) - 0.5)
+        elif self.scale == "symlog":  # the smallest positive value starts the logarithmic part, 0 lies one step before
+            ax.set_xscale("symlog", linthresh=self.values[1], linscale=0.5)
+        else:
+            ax.set_xscale(self.scale)
+        if in_time and self.scale != "linear" and len(self.values) <= _MANY:
+            ax.set_xticks(self.values, [duration(t) for t in self.values])
+            ax.set_xticks([], minor=True)
+
+
+def _line(ax: Axes, part: pd.DataFrame, x: str, y: str, *, ticks: _Ticks, shift: float, **look: Any) -> None:
+    """One series: means joined by a line where x is a number, with error bars."""
+    means = sorted((ticks.position(v), mean_interval(rows[y].dropna())) for v, rows in part.groupby(x, sort=False))
+    centre = np.array([m.mean for _, m in means])
+    bars = np.array([[m.mean - m.low, m.high - m.mean] for _, m in means]).T
+    style = "o" if ticks.names is not None else "o-"
+    positions = np.array([p for p, _ in means]) + shift
+    ax.errorbar(positions, centre, np.nan_to_num(bars), fmt=style, markersize=4, linewidth=1.4, capsize=2.5, **look)
+
+
+def _reference(
+    ax: Axes,
+    parts: list[tuple[str, pd.DataFrame]],
+    x: str,
+    reference: float | str,
+    ticks: _Ticks,
+    colours: Sequence[Any],
+) -> None:
+    """The float network: one level for all, or where it differs, one dashed line for each series."""
+    look: dict[str, Any] = {"linestyle": "--", "linewidth": 1.2, "zorder": 1.5}
+    if not isinstance(reference, str):
+        ax.axhline(reference, color="0.35", label=_FLOAT, **look)
+        return
+    levels = {float(v) for _, part in parts for v in part[reference]}
+    if len(levels) == 1:
+        ax.axhline(levels.pop(), color="0.35", label=_FLOAT, **look)
+        return
+    for i, ((_, part), colour) in enumerate(zip(parts, colours, strict=True)):
+        found = sorted((ticks.position(v), rows[reference].mean()) for v, rows in part.groupby(x, sort=False))
+        ax.plot(*zip(*found, strict=True), color=colour, label=None if i else _FLOAT, **look)
+
+
+def _finish(ax: Axes, x: str, y: str) -> None:
+    ax.set_xlabel(label(x))
+    ax.set_ylabel(label(y))
+    if y.endswith("accuracy"):
+        from matplotlib.ticker import PercentFormatter
+
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+        ax.set_ylim(top=min(ax.get_ylim()[1], 1.01))
+    tidy(ax)
+
+
+def _legend(ax: Axes, hue: str | None) -> None:
+    """Beside the axes where there are several lines, so that it hides none."""
+    look: dict[str, Any] = {"fontsize": "small", "title_fontsize": "small", "frameon": False, "alignment": "left"}
+    if hue is None:
+        ax.legend(**look)
+    else:
+        title = label(hue).removesuffix(" (s)").replace(" (", "\n(")  # durations carry their units themselves
+        ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.0, 1.0), **look)
+
+
+def _parts(table: pd.DataFrame, hue: str) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each value of a column, numbers in order, with the value in words."""
+    if not _is_numeric(table[hue]):
+        return [(str(value), rows) for value, rows in table.groupby(hue, sort=False)]
+    in_words = duration if hue in _TIMES else "{:g}".format
+    return [(in_words(float(str(value))), rows) for value, rows in table.groupby(hue)]
+
+
+def _new_axes() -> Axes:
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(layout="constrained")[1]
+
+
+def _colours(n: int, *, ordered: bool) -> Sequence[Any]:
+    """One colour per series: along a map for numbers, apart from each other for names."""
+    from matplotlib import colormaps
+
+    if ordered and n > 1:
+        return list(colormaps["viridis"](np.linspace(0.0, 0.85, n)))
+    return [colormaps["tab10"](i % 10) for i in range(n)]
+
+
+def _is_numeric(values: pd.Series) -> bool:
+    return values.dtype.kind in "iuf"
+
+
+def _check(table: pd.DataFrame, columns: list[str]) -> None:
+    for column in columns:
+        if column not in table.columns:
+            raise InputError(
+                "plots.sweep", "needs a column of the table", column, suggestion(column, list(table.columns))
+            )
+    if not len(table):
+        raise InputError("plots.sweep", "needs rows to plot", "an empty table", "run the sweep first")

@@ -1,0 +1,108 @@
+"""What a study says in the end: the summary over dies, one plot per swept axis, and where the numbers came from."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from cimsim import plots
+from cimsim.study.store import write
+from cimsim.study.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+PACKAGES = ("cimsim", "numpy", "scipy", "pandas", "pydantic", "matplotlib")
+
+
+def summary(study: Study, results: pd.DataFrame) -> pd.DataFrame:
+    """One row per point: mean, standard deviation and 95 % interval of the mean of the accuracy over the dies."""
+    import pandas as pd
+
+    axes = list(study.sweep)
+    groups = results.groupby(axes, sort=False) if axes else [((), results)]
+    return pd.DataFrame([{**dict(zip(axes, values, strict=True)), **_over_dies(rows)} for values, rows in groups])
+
+
+def figures(study: Study, results: pd.DataFrame) -> dict[str, Figure]:
+    """A figure per swept axis by file name: accuracy against it, one line for each value of the first other axis."""
+    from matplotlib.figure import Figure
+
+    made = {}
+    for axis in study.sweep:
+        hue = next((other for other in study.sweep if other != axis), None)
+        figure = Figure(figsize=(7.0, 4.6), layout="constrained")
+        ax = figure.add_subplot()
+        plots.sweep(results, axis, "accuracy", hue=hue, ax=ax, reference="float_accuracy")
+        ax.set_title(study.title or study.name, fontsize="medium")
+        made[f"accuracy-{axis}.png"] = figure
+    return made
+
+
+def save(study: Study, results: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write results.csv in order, summary.csv and the plots; the paths written."""
+    contents = {
+        "results.csv": results.to_csv(index=False, lineterminator="\n").encode(),
+        "summary.csv": summary(study, results).to_csv(index=False, lineterminator="\n").encode(),
+    }
+    contents |= {name: _png(figure) for name, figure in figures(study, results).items()}
+    for name, content in contents.items():
+        write(folder / name, content)
+    return [folder / name for name in contents]
+
+
+class Provenance:
+    """provenance.json: one entry for every run that computed rows, written when it starts and again when it ends."""
+
+    def __init__(self, folder: Path, study: Study, workers: int, *, resumed: bool) -> None:
+        self.path, self._start = folder / "provenance.json", perf_counter()
+        self._values: dict[str, Any] = {"study": study.name, "seed": study.seed, "seconds": 0.0, "runs": []}
+        if resumed and self.path.exists():
+            self._values = json.loads(self.path.read_text(encoding="utf-8"))
+        self._before = self._values["seconds"]
+        self._run = {"started": _now(), "workers": workers} | _surroundings()
+        self._values["runs"].append(self._run)
+        self.note(0, ended=False)
+
+    def note(self, rows: int, *, ended: bool = True) -> None:
+        """Write how far this run has come."""
+        seconds = round(perf_counter() - self._start, 3)
+        self._run |= {"ended": _now() if ended else None, "seconds": seconds, "rows": rows}
+        self._values["seconds"] = round(self._before + seconds, 3)
+        write(self.path, (json.dumps(self._values, indent=2) + "\n").encode())
+
+
+def _over_dies(rows: pd.DataFrame) -> dict[str, Any]:
+    mean, low, high = plots.mean_interval(rows["accuracy"])
+    return {
+        "dies": len(rows),
+        "accuracy_mean": mean,
+        "accuracy_std": rows["accuracy"].std(),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "float_accuracy": rows["float_accuracy"].iloc[0],
+    }
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150)
+    return content.getvalue()
+
+
+def _surroundings() -> dict[str, Any]:
+    """The software and the machine that a run ran on."""
+    versions = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    return {"versions": versions, "platform": platform.platform(), "processors": os.cpu_count()}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

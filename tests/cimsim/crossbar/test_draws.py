@@ -1,0 +1,97 @@
+"""The noise of one call: Gaussian, named by role and place, the same however a batch is cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cimsim.crossbar.draws import Draws
+from device_models.streams import Streams
+from tests.device_models.laws import assert_independent, assert_normal
+from tests.foreign import ForeignArray
+
+HERE = np.zeros(1, np.float32)
+
+
+def drawn(draws: Draws, rows: int, columns: int, role: str = "read", *place: int, sigma: float = 1.0) -> np.ndarray:
+    """Noise of the given standard deviation, `(rows, columns)`."""
+    x = np.zeros((rows, columns), np.float32)
+    draws.noise(role, *place).add(x, np.full(columns, sigma**2, np.float32))
+    return x
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 4000), (4000, 1), (61, 67)])
+@pytest.mark.parametrize("sigma", [1.0, 3e-8])
+def test_noise_is_normal_with_the_given_variance(rows: int, columns: int, sigma: float) -> None:
+    assert_normal(drawn(Draws(Streams(1), HERE), rows, columns, sigma=sigma), 0.0, sigma)
+
+
+def test_noise_adds_to_what_is_there_each_number_with_its_own_variance() -> None:
+    mean = np.linspace(-1, 1, 4000, dtype=np.float32).reshape(40, 100)
+    sigma = np.geomspace(1e-3, 1e3, 4000, dtype=np.float32).reshape(40, 100)
+    x = mean.copy()
+    Draws(Streams(2), HERE).noise("read").add(x, sigma**2)
+    assert x.dtype == np.float32
+    assert_normal(x, mean, sigma)
+
+
+def test_without_variance_nothing_changes() -> None:
+    x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+    kept = x.copy()
+    Draws(Streams(2), HERE).noise("read").add(x, np.zeros(4, np.float32))
+    assert np.array_equal(x, kept)
+
+
+@pytest.mark.parametrize("columns", [2, 3, 8, 65])
+def test_rows_and_columns_are_independent(columns: int) -> None:
+    x = drawn(Draws(Streams(3), HERE), 4000, columns)
+    for other in range(1, columns):
+        assert_independent(x[:, 0], x[:, other])
+        assert_independent(x[:, 0] ** 2, x[:, other] ** 2)
+    assert_independent(x[1:], x[:-1])
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=6), st.integers(1, 9))
+def test_a_batch_cut_into_parts_gets_the_same_numbers(parts: list[int], columns: int) -> None:
+    whole = drawn(Draws(Streams(4), HERE), sum(parts), columns)
+    draws = Draws(Streams(4), HERE)
+    assert np.array_equal(whole, np.concatenate([drawn(draws, n, columns) for n in parts]))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: drawn(Draws(Streams(5), HERE), 200, 20, "read", 1),
+        lambda: drawn(Draws(Streams(5), HERE), 200, 20, "adc", 0),
+        lambda: drawn(Draws(Streams(6), HERE), 200, 20, "read", 0),
+        lambda: drawn(Draws(Streams(5).at("layer", 1), HERE), 200, 20, "read", 0),
+    ],
+    ids=["place", "role", "seed", "streams"],
+)
+def test_every_name_has_independent_noise(other: Any) -> None:
+    ours = drawn(Draws(Streams(5), HERE), 200, 20, "read", 0)
+    assert_independent(ours, other())
+
+
+def test_one_name_is_one_source_that_goes_on() -> None:
+    draws = Draws(Streams(7), HERE)
+    first, again = drawn(draws, 100, 20), drawn(draws, 100, 20)
+    assert_independent(first, again)
+    assert np.array_equal(first, drawn(Draws(Streams(7), HERE), 100, 20))
+
+
+def test_what_one_source_gave_does_not_depend_on_the_others() -> None:
+    draws = Draws(Streams(8), HERE)
+    drawn(draws, 5, 5, "adc")
+    assert np.array_equal(drawn(draws, 9, 3), drawn(Draws(Streams(8), HERE), 9, 3))
+
+
+def test_arrays_of_another_library_get_noise_of_the_same_law_in_that_library() -> None:
+    x = ForeignArray(np.zeros((60, 70), np.float32))
+    Draws(Streams(9), x).noise("read").add(x, ForeignArray(np.full(70, 4.0, np.float32)))
+    assert x.dtype == np.float32
+    assert_normal(x.get(), 0.0, 2.0)

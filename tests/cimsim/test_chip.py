@@ -1,0 +1,384 @@
+"""A chip's life: programming, calibration, age, another ADC; what is drawn when, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import device_models as dm
+from cimsim import chip as chip_module
+from cimsim.chip import Chip, ChipSpec, program
+from cimsim.crossbar.converters import ADC, DAC
+from cimsim.crossbar.mapping import BitSlices, DifferentialPair, OffsetColumn
+from cimsim.crossbar.wires import Wires
+from cimsim.network.evaluate import accuracy
+from cimsim.network.network import Network, mlp
+from device_models import faults, programming, read_noise, retention
+from device_models.device import Device
+from device_models.errors import InputError
+from device_models.parameters import ParameterError, to_dict
+from device_models.streams import Streams
+from device_models.window import Window
+from tests.device_models.laws import assert_independent, assert_normal
+
+WINDOW = Window(g_min=5e-6, g_max=1e-4)
+IDEAL = Device(name="ideal", window=WINDOW)
+SLOTS: dict[str, Any] = {
+    "faults": faults.CellFaults(stuck_lrs=0.02, stuck_hrs=0.03, spread_g_min=0.05, spread_g_max=0.05),
+    "programming": programming.SpanError(error=0.02),
+    "retention": retention.PowerLawDrift(nu=0.05, spread=0.02),
+    "read_noise": read_noise.ProportionalNoise(relative=0.02),
+}
+FULL = IDEAL.replace(**SLOTS)
+
+
+def network() -> Network:
+    return mlp([30, 20, 5], seed=1)
+
+
+def inputs(n: int = 60) -> np.ndarray:
+    return Streams(1).rng("inputs").random((n, 30), dtype=np.float32)
+
+
+def made(device: Device = FULL, seed: int = 0, *, calibrate: bool = True, **spec: Any) -> Chip:
+    spec = {"tile": (16, 8)} | spec
+    return program(network(), ChipSpec(device=device, **spec), calibrate=inputs() if calibrate else None, seed=seed)
+
+
+def cells(chip: Chip) -> list[np.ndarray]:
+    """Conductances of all arrays of a chip."""
+    return [tile.cells.g for matrix in chip.matrices for tile in matrix.tiles.values()]
+
+
+def stuck(chip: Chip) -> list[np.ndarray]:
+    return [tile.cells.stuck for matrix in chip.matrices for tile in matrix.tiles.values()]
+
+
+def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+# What is drawn
+
+
+def test_one_seed_is_one_die() -> None:
+    one, again = made(seed=3, adc=ADC(bits=6)), made(seed=3, adc=ADC(bits=6))
+    assert same(cells(one), cells(again))
+    assert np.array_equal(one.forward(inputs()), again.forward(inputs()))
+
+
+def test_other_seeds_are_independent_dies() -> None:
+    one, other = (np.concatenate([g.ravel() for g in cells(made(seed=seed))]) for seed in (3, 4))
+    targets = np.concatenate([g.ravel() for g in cells(made(IDEAL))])
+    assert_independent(one - targets, other - targets)
+
+
+@pytest.mark.parametrize("off", ["programming", "retention", "read_noise"])
+def test_switching_one_slot_off_leaves_what_is_fabricated(off: str) -> None:
+    one, other = made(), made(FULL.replace(**{off: None}))
+    assert same(stuck(one), stuck(other))
+    limits = [[t.cells.limits.g_max for m in chip.matrices for t in m.tiles.values()] for chip in (one, other)]
+    assert same(*limits)
+
+
+@pytest.mark.parametrize("off", ["retention", "read_noise"])
+def test_switching_reads_or_drift_off_leaves_what_is_written(off: str) -> None:
+    assert same(cells(made()), cells(made(FULL.replace(**{off: None}))))
+
+
+def test_switching_read_noise_off_leaves_every_trajectory() -> None:
+    one, other = made().age(1e6), made(FULL.replace(read_noise=None)).age(1e6)
+    for a, b in zip(one.matrices, other.matrices, strict=True):
+        assert np.array_equal(a.weights(), b.weights())
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"adc": ADC(bits=4)}, {"adc": ADC(bits=9, noise=0.1)}, {"dac": DAC(bits=3)}, {"wires": Wires(word=1.0)}],
+    ids=["adc", "another adc", "dac", "wires"],
+)
+def test_the_periphery_does_not_change_the_cells(spec: dict[str, Any]) -> None:
+    assert same(cells(made()), cells(made(**spec)))
+
+
+def test_the_die_does_not_depend_on_what_it_is_calibrated_on() -> None:
+    spec = ChipSpec(device=FULL, adc=ADC(bits=6, gain_spread=0.1), tile=(16, 8))
+    dies = [program(network(), spec, calibrate=x, seed=2) for x in (inputs(), 3 * inputs(7), None)]
+    assert same(cells(dies[0]), cells(dies[1]))
+    assert same(cells(dies[0]), cells(dies[2]))
+    gains = [[e.gain for m in die.matrices for e in m.column_errors.values()] for die in dies]
+    assert same(gains[0], gains[1])
+
+
+def test_reads_are_fixed_by_their_seed_and_independent_of_other_seeds() -> None:
+    chip, exact = made(), made(FULL.replace(read_noise=None))
+    x = np.repeat(inputs(1), 500, axis=0)
+    noise = [chip.matmul(0, x, seed=seed) - exact.matmul(0, x) for seed in (1, 1, 2)]
+    assert np.array_equal(noise[0], noise[1])
+    assert_independent(noise[0], noise[2])
+
+
+def test_reads_of_different_layers_are_independent() -> None:
+    net = mlp([20, 20, 20], seed=1)
+    spec = ChipSpec(device=IDEAL.replace(read_noise=read_noise.ProportionalNoise(relative=0.05)))
+    chip, x = program(net, spec), np.repeat(inputs(1)[:, :20], 500, axis=0)
+    first, second = (chip.matmul(k, x) - x @ net.weights[k] for k in (0, 1))
+    assert_independent(first, second)
+
+
+@pytest.mark.parametrize("adc", [None, ADC(bits=7, noise=0.01)])
+def test_the_noise_of_a_sample_does_not_depend_on_the_size_of_the_batch(adc: ADC | None) -> None:
+    """Longer and shorter than what is run at once, also where a batch is cut."""
+    chip = made(adc=adc)
+    x = np.tile(inputs(), (3 * chip_module.CHUNK // 60 + 1, 1))
+    whole = chip.forward(x, seed=5)
+    assert np.array_equal(whole, chip.forward(x, seed=5))
+    code = 0.0 if adc is None else max(float(np.max(b.step)) for b in chip.matrices[-1].banks.values())
+    step = 1e-5 * np.abs(whole).max() + code * chip.matrices[-1].weight_scale * 30 / chip.matrices[-1].design.full_scale
+    for n in (1, 100, chip_module.CHUNK, chip_module.CHUNK + 1):
+        difference = np.abs(chip.forward(x[:n], seed=5) - whole[:n])
+        assert (difference < 1e-5 * np.abs(whole).max()).mean() > 0.99  # but for sums on the edge of a code
+        assert difference.max() <= step
+
+
+def test_reads_are_normal_around_what_the_cells_hold() -> None:
+    net = Network(network().layers[:1])
+    chip = program(net, ChipSpec(device=IDEAL.replace(read_noise=read_noise.ProportionalNoise(relative=0.02))))
+    x = np.repeat(inputs(1), 3000, axis=0)
+    variance = sum((x[0] ** 2) @ (0.02 * g) ** 2 for t in chip.matrices[0].tiles.values() for g in t.cells.g)
+    y = chip.forward(x) - net.layers[0].bias
+    assert_normal(y, x[0] @ chip.matrices[0].weights(), chip.matrices[0].weight_scale / WINDOW.span * np.sqrt(variance))
+
+
+# Ageing
+
+
+@pytest.mark.parametrize("wires", [None, Wires(word=1.0)])
+def test_ageing_by_parts_is_ageing_at_once(wires: Wires | None) -> None:
+    chip = made(wires=wires)
+    parts, once = chip.age(1000.0).age(9000.0), chip.age(10_000.0)
+    assert parts.seconds == once.seconds == 10_000.0
+    for a, b in zip(parts.matrices, once.matrices, strict=True):
+        for place in a.places:
+            held = [m.design.device.conductance(m.tiles[place].cells) for m in (a, b)]
+            assert np.array_equal(*held)
+    assert np.array_equal(parts.forward(inputs()), once.forward(inputs()))
+
+
+def test_drift_alike_in_all_cells_scales_the_products_exactly() -> None:
+    chip = made(IDEAL.replace(retention=retention.PowerLawDrift(nu=0.05)), calibrate=False)
+    for seconds in (10.0, 1e8):
+        expected = seconds**-0.05 * chip.matmul(0, inputs())
+        np.testing.assert_allclose(chip.age(seconds).matmul(0, inputs()), expected, rtol=2e-5, atol=1e-6)
+
+
+def test_age_leaves_the_ranges_and_the_younger_chip_as_they_were() -> None:
+    chip = made(adc=ADC(bits=6), dac=DAC(bits=6))
+    before = chip.forward(inputs())
+    aged = chip.age(1e7)
+    for young, old in zip(chip.matrices, aged.matrices, strict=True):
+        assert old.banks is young.banks
+        assert old.inputs == young.inputs
+    assert chip.seconds == 0
+    assert np.array_equal(chip.forward(inputs()), before)
+
+
+def test_calibrating_an_aged_chip_again_fits_its_ranges_to_the_smaller_currents() -> None:
+    chip = made(IDEAL.replace(retention=retention.PowerLawDrift(nu=0.1)), adc=ADC(bits=6))
+    aged = chip.age(1e6)
+    again = aged.calibrate(inputs(), seed=0)
+    for young, old in zip(chip.matrices, again.matrices, strict=True):
+        for place in young.places:
+            np.testing.assert_allclose(old.banks[place].step, 1e6**-0.1 * young.banks[place].step, rtol=0.05)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, np.nan, np.inf, "a day"])
+def test_time_does_not_run_backwards(seconds: Any) -> None:
+    with pytest.raises(InputError, match=r"^age: must be a time in seconds, 0 or more, got .*; time does not run back"):
+        made(calibrate=False).age(seconds)
+
+
+# Converters
+
+
+def test_another_adc_gives_the_chip_that_would_have_been_made_with_it() -> None:
+    changed = made(adc=ADC(bits=8), dac=DAC(bits=8), wires=Wires(word=0.5), seed=4).with_adc(ADC(bits=5, per="column"))
+    fresh = made(adc=ADC(bits=5, per="column"), dac=DAC(bits=8), wires=Wires(word=0.5), seed=4)
+    assert changed.spec == fresh.spec
+    assert np.array_equal(changed.forward(inputs()), fresh.forward(inputs()))
+
+
+def test_taking_the_adc_away_gives_the_currents_themselves() -> None:
+    chip = made(IDEAL, adc=ADC(bits=3), seed=4).with_adc(None)
+    np.testing.assert_allclose(chip.forward(inputs()), network().forward(inputs()), atol=1e-5)
+
+
+def test_more_bits_bring_the_chip_closer_to_its_cells_by_half_each() -> None:
+    chip = made(IDEAL, adc=ADC(bits=4, calibration="minmax"))
+    errors = []
+    for bits in (5, 7, 9, 11):
+        y = chip.with_adc(ADC(bits=bits, calibration="minmax")).matmul(0, inputs())
+        errors.append(np.sqrt(np.mean((y - inputs() @ network().weights[0]) ** 2)))
+    np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 4.0, rtol=0.15)
+
+
+def test_an_uncalibrated_chip_refuses_until_it_is_calibrated() -> None:
+    chip = made(adc=ADC(bits=6), dac=DAC(bits=6), calibrate=False)
+    message = (
+        r"^ADC: has no range yet \(uncalibrated\) and does not convert; pass calibrate=x to program, or call "
+        r"chip.calibrate\(x\), with some training inputs, or give a range$"
+    )
+    for use in (chip.forward, chip.predict, lambda x: chip.matmul(0, x), chip.with_adc(ADC(bits=4)).forward):
+        with pytest.raises(InputError, match=message):
+            use(inputs())
+    later = chip.calibrate(inputs(), seed=0)
+    assert np.array_equal(later.forward(inputs()), made(adc=ADC(bits=6), dac=DAC(bits=6)).forward(inputs()))
+    with pytest.raises(InputError, match="uncalibrated"):
+        chip.forward(inputs())
+
+
+def test_each_layer_is_calibrated_on_what_the_converters_before_it_pass_on() -> None:
+    chip = made(IDEAL, adc=ADC(bits=2), dac=DAC(bits=8))
+    hidden, _ = chip.network.activations(inputs(), chip.products())
+    assert chip.matrices[1].inputs.full == pytest.approx(float(hidden[1].max()))
+    assert not chip.matrices[1].inputs.signed
+
+
+# Specs, shapes and refusals
+
+
+@pytest.mark.parametrize("weights", [DifferentialPair(subtract="digital"), OffsetColumn(), BitSlices(slices=2, bits=2)])
+@pytest.mark.parametrize("card", dm.names())
+def test_every_card_makes_a_chip_with_every_scheme(card: str, weights: Any) -> None:
+    spec = ChipSpec(device=card, tile=(16, 9), weights=weights, dac=DAC(bits=8), adc=ADC(bits=8), wires=Wires(word=0.5))
+    chip = program(network(), spec, calibrate=inputs(), seed=1)
+    seen, exact = chip.age(10.0).matmul(0, inputs()), inputs() @ network().weights[0]
+    assert np.corrcoef(seen.ravel(), exact.ravel())[0, 1] > 0.75
+    assert chip.report().cells == sum(g.size for g in cells(chip))
+
+
+def test_a_spec_is_toml_and_back_and_names_its_device_by_card_or_in_full() -> None:
+    spec = ChipSpec(device="generic-rram", weights=BitSlices(slices=2, bits=2), adc=ADC(bits=5), wires=Wires(word=1.0))
+    assert ChipSpec(**to_dict(spec)) == spec
+    assert spec.device == dm.load("generic-rram")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"device": "generic-ram"}, r"must be the name of a card or the path of one, got generic-ram; did you mean"),
+        (
+            {"tile": (0, 8)},
+            r"ChipSpec: tile must have at least \(1, 1\) \(rows, columns\), got \(0, 8\); choose a larger",
+        ),
+        ({"tile": (8, 1), "weights": OffsetColumn()}, r"ChipSpec: tile must have at least \(1, 2\)"),
+        (
+            {"v_read": 200.0},
+            r"ChipSpec\.v_read: must be in volts, between 0\.0001 and 20, got 200\.0; did you mean 200e-3",
+        ),
+        ({"adc": {"bitz": 3, "bits": 3}}, r"ChipSpec\.adc: unknown name, got 'bitz'; did you mean 'bits'"),
+        ({"weights": {"kind": "OffsetColum"}}, r"unknown 'kind', got OffsetColum; did you mean 'OffsetColumn'"),
+        ({"dacs": None}, r"ChipSpec: unknown name, got 'dacs'; did you mean 'dac'"),
+        ({"weights": BitSlices(bits=4), "device": IDEAL.replace(window=WINDOW.replace(levels=8))}, "need 16 levels"),
+    ],
+)
+def test_impossible_designs_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises((ParameterError, InputError), match=message) as caught:
+        ChipSpec(**({"device": IDEAL} | values))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (
+            lambda chip: chip.forward(np.zeros((3, 5))),
+            "x: must have 30 features per sample (batch, 30), got shape (3, 5); reshape to (-1, 30) or fit the network",
+        ),
+        (
+            lambda chip: chip.forward(np.zeros(30)),
+            "x: must have 30 features per sample (batch, 30), got shape (30,); pass x[None, :] for one sample",
+        ),
+        (
+            lambda chip: chip.forward(np.full((2, 30), np.nan)),
+            "x: must be finite, got 60 NaN or infinite values of 60; remove or fill these values first",
+        ),
+        (
+            lambda chip: chip.calibrate(np.full((2, 30), np.inf)),
+            "x: must be finite, got 60 NaN or infinite values of 60; remove or fill these values first",
+        ),
+        (
+            lambda chip: chip.matmul(0, np.zeros((2, 20))),
+            "x: must have 30 features per sample (batch, 30), got shape (2, 20); "
+            "reshape to (-1, 30) or fit the network",
+        ),
+        (lambda chip: chip.matmul(2, inputs()), "layer: must be an integer from -2 to 1, got 2; the chip has 2 layers"),
+        (
+            lambda chip: chip.matmul(True, inputs()),
+            "layer: must be an integer from -2 to 1, got True; the chip has 2 layers",
+        ),
+        (lambda chip: chip.forward(inputs(), seed=-1), "seed: must be an integer, 0 or more, got -1; give seed=0, say"),
+        (
+            lambda chip: chip.forward(inputs(), seed=1.5),
+            "seed: must be an integer, 0 or more, got 1.5; give seed=0, say",
+        ),
+        (
+            lambda chip: program(chip.network, chip.spec, seed=-3),
+            "seed: must be an integer, 0 or more, got -3; give seed=0, say",
+        ),
+        (
+            lambda chip: program(chip.network, chip.spec, calibrate=np.zeros((2, 5))),
+            "x: must have 30 features per sample (batch, 30), got shape (2, 5); reshape to (-1, 30) or fit the network",
+        ),
+        (
+            lambda chip: accuracy(chip, inputs(), np.zeros(3, int)),
+            "y: must hold one label per sample, shape (60,), got shape (3,); pass the labels that belong to x",
+        ),
+        (lambda chip: chip.to("cuda"), "backend: unknown back end, got cuda; did you mean 'cupy'? Known: numpy, cupy"),
+    ],
+)
+def test_bad_use_is_refused_in_one_line(use: Callable[[Chip], Any], message: str) -> None:
+    chip = made(calibrate=False)
+    with pytest.raises(InputError) as caught:
+        use(chip)
+    assert str(caught.value) == message
+
+
+def test_bad_calibration_inputs_are_refused_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("made")
+
+    monkeypatch.setattr(chip_module.AnalogMatrix, "program", never)
+    with pytest.raises(InputError, match="x: must be finite"):
+        program(network(), ChipSpec(device=IDEAL), calibrate=np.full((2, 30), np.nan))
+
+
+def test_read_noise_that_is_not_gaussian_is_refused_not_approximated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_noise.ProportionalNoise, "gaussian", False)
+    with pytest.raises(
+        ParameterError, match=r"ChipSpec: reads that are not Gaussian cannot be run on a chip yet, got Pro"
+    ):
+        ChipSpec(device=FULL)
+
+
+def test_layers_are_counted_from_either_end() -> None:
+    chip = made(IDEAL, calibrate=False)
+    hidden = np.maximum(inputs() @ network().weights[0], 0)
+    assert np.array_equal(chip.matmul(-1, hidden), chip.matmul(1, hidden))
+    assert np.array_equal(chip.matmul(np.int64(-2), inputs()), chip.matmul(0, inputs()))
+
+
+def test_whole_numbers_and_other_floats_are_taken_as_inputs() -> None:
+    chip = made(IDEAL, calibrate=False)
+    x = np.arange(60).reshape(2, 30)
+    for kind in (np.uint8, np.int64, np.float16, np.float64):
+        np.testing.assert_allclose(chip.forward(x.astype(kind)), network().forward(x.astype(np.float32)), rtol=1e-4)
+
+
+def test_the_held_network_predicts_what_the_chip_reads_without_noise() -> None:
+    chip = made(FULL.replace(read_noise=None), wires=Wires(word=1.0, bit=1.0), calibrate=False).age(1e5)
+    np.testing.assert_allclose(chip.held_network().forward(inputs()), chip.forward(inputs()), atol=1e-5)
+    assert (chip.held_network().predict(inputs()) == chip.predict(inputs())).all()
