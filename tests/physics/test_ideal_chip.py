@@ -47,6 +47,7 @@ tiles = st.tuples(st.integers(1, 20), st.integers(2, 20))
 
 
 @given(sides, sides, tiles, st.sampled_from(EXACT), st.sampled_from(WINDOWS[:2]), st.integers(0, 99))
+@settings(max_examples=50)
 def test_products_of_any_size_on_tiles_of_any_size_are_exact(
     n_in: int, n_out: int, tile: tuple[int, int], scheme: WeightScheme, window: Window, seed: int
 ) -> None:
@@ -58,6 +59,7 @@ def test_products_of_any_size_on_tiles_of_any_size_are_exact(
 
 
 @given(sides, sides, tiles, st.sampled_from(SLICED), st.integers(0, 99))
+@settings(max_examples=50)
 def test_products_of_slices_are_those_of_the_rounded_weights(
     n_in: int, n_out: int, tile: tuple[int, int], scheme: BitSlices, seed: int
 ) -> None:
