@@ -25,6 +25,7 @@ _LABELS = {
     "chip.wires.bit": "bit-line resistance (Ω per segment)",
     "chip.wires.word": "word-line resistance (Ω per segment)",
     "inference.age": "time since programming (s)",
+    "inference.without": "taken as ideal",
     "training.weight_noise": "weight noise in training (fraction of the largest weight)",
 }
 _MANY = 12  # ticks that fit below an axis with words
@@ -148,7 +149,7 @@ class _Ticks(NamedTuple):
 
 
 def _line(ax: Axes, part: pd.DataFrame, x: str, y: str, *, ticks: _Ticks, shift: float, **look: Any) -> None:
-    """One series: means joined by a line where x is a number, with error bars."""
+    """One series with error bars: means joined by a line where x is a number, points above names."""
     means = sorted((ticks.position(v), mean_interval(rows[y].dropna())) for v, rows in part.groupby(x, sort=False))
     centre = np.array([m.mean for _, m in means])
     bars = np.array([[m.mean - m.low, m.high - m.mean] for _, m in means]).T

@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from cimsim import plots
+from cimsim.study import budget
 from cimsim.study.store import write
 from cimsim.study.study import Study
 
@@ -48,15 +49,27 @@ def figures(study: Study, results: pd.DataFrame) -> dict[str, Figure]:
 
 
 def save(study: Study, results: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write results.csv in order, summary.csv and the plots; the paths written."""
+    """Write results.csv in order, summary.csv and the plots, and the error budget of an ablation; the paths written."""
     contents = {
         "results.csv": results.to_csv(index=False, lineterminator="\n").encode(),
         "summary.csv": summary(study, results).to_csv(index=False, lineterminator="\n").encode(),
     }
     contents |= {name: _png(figure) for name, figure in figures(study, results).items()}
+    if budget.AXIS in study.sweep and budget.BASE in study.sweep[budget.AXIS]:
+        table = budget.budget(results)
+        contents["error-budget.csv"] = table.to_csv(index=False, lineterminator="\n").encode()
+        contents["error-budget.png"] = _png(_budget_figure(study, table))
     for name, content in contents.items():
         write(folder / name, content)
     return [folder / name for name in contents]
+
+
+def _budget_figure(study: Study, table: pd.DataFrame) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    budget.bars(table, figure.add_subplot()).set_title(study.title or study.name, fontsize="medium")
+    return figure
 
 
 class Provenance:

@@ -76,7 +76,7 @@ class Bench:
         start, settings = perf_counter(), self.points[index].settings
         ready = self.trained[_training(settings)]
         x = ready.x[: settings.inference.calibrate]
-        chip = program(ready.network, settings.chip, calibrate=x, seed=self.seed_of("chip", die))
+        chip = program(ready.network, settings.built(), calibrate=x, seed=self.seed_of("chip", die))
         chip = chip.age(settings.inference.age)
         correct = accuracy(chip, ready.x_test, ready.y_test, seed=self.seed_of("read", die))
         made = chip.report()

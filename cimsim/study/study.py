@@ -17,6 +17,7 @@ from cimsim.study import paths
 from cimsim.study.paths import Label, Plain
 from cimsim.study.sweep import axis_values
 from device_models import cards
+from device_models.device import SLOTS
 from device_models.errors import InputError, ParameterError, suggestion
 from device_models.parameters import Parameters, RuleBroken, Seconds, to_dict
 
@@ -49,11 +50,22 @@ class Architecture(Parameters):
     activation: Literal["relu", "sigmoid", "tanh"] = "relu"
 
 
+PARTS = ("dac", "adc", "wires")
+Ablation = Literal[
+    "nothing", "faults", "programming", "update", "retention", "read_noise", "conduction", "dac", "adc", "wires", "all"
+]
+
+
 class Inference(Parameters):
-    """How the chip is used: seconds between programming and reading, training samples that calibrate the converters."""
+    """How the chip is used: seconds between programming and reading, training samples that calibrate the converters.
+
+    `without` takes one slot of the device or one part of the chip as ideal, "all" every one of them; no draw of the
+    others changes, so the accuracy gained is what that slot costs.
+    """
 
     age: Seconds = 0.0
     calibrate: int = Field(default=256, ge=1, description="samples")
+    without: Ablation = "nothing"
 
 
 class Settings(Parameters):
@@ -64,6 +76,14 @@ class Settings(Parameters):
     training: Training = Training()
     chip: ChipSpec
     inference: Inference = Inference()
+
+    def built(self) -> ChipSpec:
+        """The design that is built: the chip, without what `inference.without` takes away."""
+        without = self.inference.without
+        slots = [slot for slot in SLOTS if without in (slot, "all")]
+        parts = [part for part in PARTS if without in (part, "all")]
+        device = self.chip.device.replace(**dict.fromkeys(slots)) if slots else self.chip.device
+        return self.chip.replace(device=device, **dict.fromkeys(parts))
 
 
 class Point(NamedTuple):
