@@ -69,28 +69,26 @@ def study(  # noqa: PLR0913, PLR0917 (one argument for each option)
 def devices(
     name: Annotated[str | None, typer.Argument(help="A card or a TOML file; none lists all cards.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
-    plot: Annotated[bool, typer.Option("--plot", help="Write a PNG of write curves, drift and noise.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The PNG [default: NAME.png].")] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Write a PNG: one card's curves, or all cards side by side.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The PNG [default: NAME.png or devices.png].")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a card.")] = False,
 ) -> None:
     """Show the device cards, or one of them with its source."""
     if schema:
         _print_json(Device.model_json_schema())
         return
+    path = out or Path("devices.png" if name is None else f"{Path(name).stem}.png")
+    _check_file(path, ".png")
     if name is None:
-        if plot or out is not None:
-            raise InputError(
-                "devices", "needs the NAME of a card to plot", "none", f"one of {', '.join(cards.names())}"
-            )
         found = [cards.load(card) for card in cards.names()]
         _print_json([to_dict(device) for device in found]) if as_json else _print_table(list(map(_card, found)))
-        return
-    device = cards.load(name)
-    path = out or Path(f"{device.name}.png")
-    _check_file(path, ".png")
-    _print_json(to_dict(device)) if as_json else typer.echo("\n".join(_lines(to_dict(device))))
+    else:
+        found = [cards.load(name)]
+        _print_json(to_dict(found[0])) if as_json else typer.echo("\n".join(_lines(to_dict(found[0]))))
     if plot or out is not None:
-        _plot(device, path)
+        _plot(found, path, catalogue=name is None)
 
 
 @app.command()
@@ -159,10 +157,11 @@ def _run(chosen: Study, out: Path | None, *, workers: int, quiet: bool) -> None:
         typer.echo("\n" + "\n".join(map(str, result.files)))
 
 
-def _plot(device: Device, path: Path) -> None:
-    from cimsim.device_plots import device_card
+def _plot(devices: Sequence[Device], path: Path, *, catalogue: bool) -> None:
+    from cimsim import catalogue_plots, device_plots
 
-    device_card(device).savefig(path, dpi=150)
+    figure = catalogue_plots.catalogue(devices) if catalogue else device_plots.device_card(devices[0])
+    figure.savefig(path, dpi=150)
     typer.echo(path)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -66,6 +67,9 @@ class Parameters(BaseModel):
         return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
 
 
+_DESCRIBING: ContextVar[frozenset[type]] = ContextVar("families whose JSON schema is being made", default=frozenset())
+
+
 class Variant(Parameters):
     """A family of exchangeable parts. Subclass once with abstract methods for the family, then once per member."""
 
@@ -101,8 +105,14 @@ class Variant(Parameters):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         if not inspect.isabstract(cls):
             return _with_kind(cls.__name__, schema, handler)
-        members = cls.members().items()
-        return {"anyOf": [_with_kind(kind, member.__pydantic_core_schema__, handler) for kind, member in members]}
+        members = cls.members()
+        if cls in _DESCRIBING.get():  # a law that wraps another of its own family: named there, described once
+            return {"type": "object", "properties": {"kind": {"enum": list(members)}}, "required": ["kind"]}
+        token = _DESCRIBING.set(_DESCRIBING.get() | {cls})
+        try:
+            return {"anyOf": [_with_kind(k, member.__pydantic_core_schema__, handler) for k, member in members.items()]}
+        finally:
+            _DESCRIBING.reset(token)
 
 
 def _with_kind(kind: str, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

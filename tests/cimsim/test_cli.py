@@ -170,7 +170,6 @@ def test_train_saves_what_it_scored(run: Run, tmp_path: Path) -> None:
         ),
         (["study", "smoke", "-o", "/dev/null/x"], "/dev/null/x: must be a directory that can be written"),
         (["devices", "generic-ram"], "got generic-ram; did you mean 'generic-rram'?"),
-        (["devices", "--plot"], "devices: needs the NAME of a card"),
         (
             ["devices", "generic-rram", "--plot", "-o", "/dev/null/x.png"],
             "x.png: must lie in a folder one can write",

@@ -21,7 +21,7 @@ FLOORS = (
     ("cimsim.network", "cimsim.report"),
     ("cimsim.chip",),
     ("cimsim.learning",),
-    ("cimsim.interchange", "cimsim.plots", "cimsim.device_plots", "cimsim.cost"),
+    ("cimsim.interchange", "cimsim.plots", "cimsim.catalogue_plots", "cimsim.device_plots", "cimsim.cost"),
     ("cimsim.study", "cimsim.published"),
     ("cimsim.cli",),
     ("cimsim", "cimsim.__main__"),
