@@ -60,10 +60,6 @@ class ChipSpec(Parameters):
         if self.tile[0] < least[0] or self.tile[1] < least[1]:
             raise RuleBroken(f"tile must have at least {least} (rows, columns)", "choose a larger one", str(self.tile))
         self.weights.check(self.device.window)
-        noise = self.device.read_noise
-        if noise is not None and not noise.gaussian:
-            rule = "reads that are not Gaussian cannot be run on a chip yet"
-            raise RuleBroken(rule, "use Device.read for them", type(noise).__name__)
         if not self.device.ohmic and self.wires is not None and not self.wires.ideal:
             rule = "a nonlinear I-V law and wire resistance cannot be combined yet"
             raise RuleBroken(rule, "drop the wires or the conduction slot", type(self.device.conduction).__name__)
@@ -185,7 +181,7 @@ class Chip:
         for k, (matrix, layer) in enumerate(zip(self.matrices, self.network.weighted, strict=True)):
             error = to_host(matrix.weights()) - to_host(layer.weight)
             rms = float(np.sqrt(np.mean(error**2))) / matrix.weight_scale
-            rows.append(LayerReport(k, *matrix.shape, len(matrix.tiles), *matrix.write, rms, clipping[k]))
+            rows.append(LayerReport(k, *matrix.shape, len(matrix.tiles), *matrix.write[:4], rms, clipping[k]))
         return ChipReport(self._effects(), self.seconds, tuple(rows))
 
     def index(self, layer: int) -> int:

@@ -10,7 +10,7 @@
 A slot of a device takes any class of its family; write your own and let `check_device` hold it to its promises.
 """
 
-from device_models import conduction, faults, programming, read_noise, retention, update
+from device_models import conduction, faults, half_select, programming, read_noise, retention, tabulated, update
 from device_models.cards import load, names, save
 from device_models.checks import check_device
 from device_models.device import Cells, Device, Source, WriteReport
@@ -30,11 +30,13 @@ __all__ = [
     "check_device",
     "conduction",
     "faults",
+    "half_select",
     "load",
     "names",
     "programming",
     "read_noise",
     "retention",
     "save",
+    "tabulated",
     "update",
 ]

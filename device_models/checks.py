@@ -6,14 +6,16 @@ Each check returns nothing where the promise is kept and a sentence where it is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from device_models.cards import parse
 from device_models.device import Cells, Device
+from device_models.faults import WORKING
 from device_models.parameters import to_dict
-from device_models.programming import WriteError
+from device_models.programming import PulsedProgramming, WriteError
 from device_models.streams import Streams
 
 Check = Callable[[Device, Streams], str | None]
@@ -121,6 +123,8 @@ def _life(device: Device, streams: Streams) -> dict[str, np.ndarray]:
     """One of everything that is drawn in the life of an array."""
     cells = device.age(_made(device, (64,), streams), 3600.0)
     drawn = {"written conductances": cells.g, "aged conductances": device.conductance(cells)}
+    if cells.variation is not None:
+        drawn["pulse parameters"] = cells.variation
     drawn["reads"] = device.read(cells, streams.rng("read"))
     if device.update is not None:
         drawn["pulsed conductances"] = device.pulse(cells, np.ones(64, dtype=int), streams.rng("pulse")).g
@@ -136,7 +140,8 @@ def _global_state() -> str:
 def _values(device: Device, streams: Streams) -> str | None:
     """Cells are values: no method changes those it is given."""
     cells = _made(device, (64,), streams)
-    arrays = [array for array in (cells.g, *cells.limits, cells.trajectory) if array is not None]
+    kept = (cells.g, *cells.limits, cells.trajectory, cells.variation, cells.pulses)
+    arrays = [array for array in kept if array is not None]
     before = [array.copy() for array in arrays]
     later = device.age(cells, 3600.0)
     device.read(later, streams.rng("read"))
@@ -220,6 +225,36 @@ def _pulse_trains(device: Device, streams: Streams) -> str | None:
     return None if max(gap, spread) < Z_LIMIT else f"Off by {gap:.1f} (mean) and {spread:.1f} (spread) standard errors."
 
 
+def _pulse_parameters(device: Device, streams: Streams) -> str | None:
+    """Cells keep the pulse parameters drawn for them: one train and the next move a cell alike in the mean."""
+    if device.update is None:
+        return None
+    cells, copies = _many(device.replace(programming=None, retention=None), 0.5, streams), 400
+    if cells.variation is not None:
+        if cells.variation.shape[1:] != cells.shape:
+            return f"For cells of shape {cells.shape} it drew parameters of shape {cells.variation.shape}."
+        cells = replace(cells, variation=np.repeat(cells.variation[:, : DRAWS // copies], copies, axis=1))
+    n = np.full(DRAWS, 3)
+    trains = [device.pulse(cells, n, streams.rng(f"train {k}")).g.reshape(-1, copies) for k in range(2)]
+    gap = np.abs(np.subtract(*(g.mean(axis=1) for g in trains)))
+    error = np.hypot(*(g.std(axis=1) for g in trains)) / np.sqrt(copies) + 1e-9 * device.window.span
+    worst = float((gap / error).max())
+    return None if worst < Z_LIMIT else f"From the same state a cell moved {worst:.1f} standard errors apart."
+
+
+def _verified(device: Device, streams: Streams) -> str | None:
+    """A verified write ends within its tolerance or is reported as failed."""
+    tolerance = None if device.programming is None else device.programming.promised(device.window.span)
+    if tolerance is None:
+        return None
+    cells = device.fabricate((4096,), streams)
+    target = _targets(device, (4096,), streams)
+    cells, report = device.program(cells, target, streams)
+    missed = np.abs(cells.g - target) > tolerance + 1e-9 * device.window.span
+    outside = int((missed & (cells.stuck == WORKING)).sum())
+    return None if outside <= report.failed else f"{outside} of 4096 cells were outside, {report.failed} reported."
+
+
 def _conduction(device: Device, streams: Streams) -> str | None:
     """The I-V curve is odd, rises, and is ohmic at small voltage."""
     v = np.linspace(-0.2, 0.2, 41)
@@ -234,7 +269,8 @@ def _conduction(device: Device, streams: Streams) -> str | None:
 def _slots_apart(device: Device, streams: Streams) -> str | None:
     """Switching one slot off leaves what the others draw bit-identical."""
     target = _targets(device, (64,), streams)
-    for slot in ("read_noise", "retention", "update"):
+    by_pulses = isinstance(device.programming, PulsedProgramming)
+    for slot in ("read_noise", "retention") if by_pulses else ("read_noise", "retention", "update"):
         without = device.replace(**{slot: None})
         a = device.program(device.fabricate((64,), streams), target, streams)[0].g
         b = without.program(without.fabricate((64,), streams), target, streams)[0].g
@@ -254,6 +290,8 @@ CHECKS: tuple[Check, ...] = (
     _read_law,
     _pulse_direction,
     _pulse_trains,
+    _pulse_parameters,
+    _verified,
     _conduction,
     _slots_apart,
 )

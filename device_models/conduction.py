@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import abc
+from typing import Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from device_models.parameters import Variant, Volts
+from device_models.parameters import RuleBroken, Variant, Volts
 from device_models.window import Array
 
 
@@ -46,3 +48,34 @@ class Sinh(Conduction):
     def drive(self, v: Array) -> Array:
         """v0 sinh(v / v0), volts."""
         return self.v0 * np.sinh(v / self.v0)
+
+
+class PolynomialConduction(Conduction):
+    """i = g (v + a2 v |v| + a3 v^3): the first odd terms of any symmetric curve, fitted to an I-V sweep.
+
+    `a2` is in 1/V, `a3` in 1/V^2. The current must rise with the voltage up to `v_max`; beyond it the fit holds no
+    promise.
+    """
+
+    a2: float = Field(default=0.0, ge=-1e4, le=1e4, description="1/V")
+    a3: float = Field(default=0.0, ge=-1e8, le=1e8, description="1/V^2")
+    v_max: Volts = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        slope, v = self._lowest_slope()
+        if slope <= 0:
+            rule = f"the current must rise with the voltage up to v_max = {self.v_max:g} V"
+            raise RuleBroken(rule, "lower v_max, or fit again", f"slope {slope:.3g} g at {v:.3g} V")
+        return self
+
+    def _lowest_slope(self) -> tuple[float, float]:
+        """The lowest slope di/dv over g between 0 and `v_max`, and where: at an end or at the vertex between."""
+        ends = [0.0, self.v_max]
+        vertex = -self.a2 / (3 * self.a3) if self.a3 > 0 else 0.0
+        where = [*ends, vertex] if 0 < vertex < self.v_max else ends
+        return min((1 + 2 * self.a2 * v + 3 * self.a3 * v**2, v) for v in where)
+
+    def drive(self, v: Array) -> Array:
+        """Volts: v + a2 v |v| + a3 v^3."""
+        return v * (1 + np.abs(v) * (self.a2 + self.a3 * np.abs(v)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +13,12 @@ from device_models.conduction import Conduction, Ohmic
 from device_models.errors import InputError
 from device_models.faults import STUCK_HRS, STUCK_LRS, WORKING, Faults
 from device_models.parameters import Parameters
-from device_models.programming import Programming, Written
+from device_models.programming import Programming, PulsedCells, PulsedProgramming, Written
 from device_models.read_noise import ReadNoise
 from device_models.retention import Retention
 from device_models.streams import Streams
 from device_models.update import Update
-from device_models.window import Array, CellLimits, Window
+from device_models.window import Array, CellLimits, Limits, Window
 
 SLOTS = ("faults", "programming", "update", "retention", "read_noise", "conduction")
 
@@ -41,6 +42,8 @@ class Cells:
         trajectory: the retention slot's sample, `(k, *g.shape)`, or None where nothing drifts.
         limits: each cell's own window, siemens.
         stuck: int8, STUCK_HRS, WORKING or STUCK_LRS.
+        variation: the update slot's sample, `(k, *g.shape)`, or None where all cells answer pulses alike.
+        pulses: int64, the pulses each working cell has received, of writes and of trains.
     """
 
     g: Array
@@ -48,6 +51,8 @@ class Cells:
     trajectory: Array | None
     limits: CellLimits
     stuck: Array
+    variation: Array | None
+    pulses: Array
 
     def __repr__(self) -> str:
         return f"Cells{self.shape}"
@@ -57,16 +62,25 @@ class Cells:
         """Shape of the array of cells."""
         return tuple(self.g.shape)
 
+    def each(self, move: Callable[[Array], Array]) -> Cells:
+        """The same cells with every array passed through `move` (to another back end, say)."""
+        moved = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved |= {name: move(array) for name, array in moved.items() if array is not None and name != "limits"}
+        return Cells(**moved | {"limits": CellLimits(*map(move, self.limits))})
+
 
 def stack_cells(arrays: list[Cells]) -> Cells:
     """Arrays of equal shape and of one device as one, stacked along a new first axis."""
     trajectories = [cells.trajectory for cells in arrays if cells.trajectory is not None]
+    variations = [cells.variation for cells in arrays if cells.variation is not None]
     return Cells(
         g=np.stack([cells.g for cells in arrays]),
         seconds=_stack_clocks(arrays),
         trajectory=np.stack(trajectories, axis=1) if trajectories else None,
         limits=CellLimits(*(np.stack(ends) for ends in zip(*(cells.limits for cells in arrays), strict=True))),
         stuck=np.stack([cells.stuck for cells in arrays]),
+        variation=np.stack(variations, axis=1) if variations else None,
+        pulses=np.stack([cells.pulses for cells in arrays]),
     )
 
 
@@ -79,12 +93,18 @@ def _stack_clocks(arrays: list[Cells]) -> Array:
 
 
 class WriteReport(NamedTuple):
-    """What a write cost, summed over an array: cells, pulses, cells given up by verify, cells that are stuck."""
+    """What a write cost, summed over an array: cells, pulses, cells given up by verify, cells that are stuck.
+
+    `energy` (joules) and `seconds` are what the pulses took, one after the other; 0 where the programming slot knows
+    no pulse.
+    """
 
     cells: int
     pulses: int
     failed: int
     stuck: int
+    energy: float = 0.0
+    seconds: float = 0.0
 
 
 class Device(Parameters):
@@ -115,7 +135,10 @@ class Device(Parameters):
             stuck, low, high = made.stuck, low * made.min_factor, high * made.max_factor
             low = np.minimum(low, high)
         g = np.where(stuck == STUCK_LRS, high, low)
-        return Cells(g, np.zeros(()), self._trajectory(g, streams), CellLimits(low, high), stuck)
+        variation = None if self.update is None else self.update.draw(shape, streams.rng("update"))
+        received = np.zeros(shape, dtype=np.int64)
+        trajectory = self._trajectory(g, streams)
+        return Cells(g, np.zeros(()), trajectory, CellLimits(low, high), stuck, variation, received)
 
     def program(self, cells: Cells, g_target: np.ndarray, streams: Streams) -> tuple[Cells, WriteReport]:
         """Write every working cell to its target (siemens, same shape as the cells) and start its clock at 0."""
@@ -123,14 +146,17 @@ class Device(Parameters):
         written = self._write(cells, g_target, streams)
         g = _unless_stuck(cells, written.g)
         working = cells.stuck == WORKING
+        sent = np.where(working, written.pulses, 0)
         report = WriteReport(
             cells=g.size,
-            pulses=int(written.pulses[working].sum()),
+            pulses=int(sent.sum()),
             failed=int(written.failed[working].sum()),
             stuck=int(g.size - working.sum()),
+            energy=float(np.sum(written.energy * working)),
+            seconds=float(np.sum(written.seconds * working)),
         )
         trajectory = self._trajectory(g, streams)
-        return replace(cells, g=g, seconds=np.zeros(()), trajectory=trajectory), report
+        return replace(cells, g=g, seconds=np.zeros(()), trajectory=trajectory, pulses=cells.pulses + sent), report
 
     def age(self, cells: Cells, seconds: float) -> Cells:
         """The same cells `seconds` later; ageing by a and then by b is ageing by a + b."""
@@ -166,13 +192,17 @@ class Device(Parameters):
             got = f"{n.dtype} of shape {tuple(n.shape)}"
             raise InputError("pulse", f"needs integer counts for cells of shape {cells.shape}", got, "round them first")
         pulsed = n != 0
-        now = self.conductance(cells)
-        g = np.where(pulsed, update.pulse(now, n, cells.limits, rng), cells.g)
-        seconds = np.where(pulsed, 0.0, cells.seconds)
+        answer = _pulsed(update, self.conductance(cells), n, self.limits(cells), rng, cells.variation)
+        g = np.where(pulsed, answer, cells.g)
+        seconds, received = np.where(pulsed, 0.0, cells.seconds), cells.pulses + np.abs(n)
         if self.retention is None or cells.trajectory is None:
-            return replace(cells, g=g, seconds=seconds)
-        fresh = self.retention.draw(g, rng)
-        return replace(cells, g=g, seconds=seconds, trajectory=np.where(pulsed, fresh, cells.trajectory))
+            return replace(cells, g=g, seconds=seconds, pulses=received)
+        trajectory = np.where(pulsed, self.retention.draw(g, rng), cells.trajectory)
+        return replace(cells, g=g, seconds=seconds, trajectory=trajectory, pulses=received)
+
+    def limits(self, cells: Cells) -> CellLimits:
+        """The cells' windows now, siemens: `cells.limits` less what the pulses received have worn away."""
+        return cells.limits if self.faults is None else self.faults.worn(cells.limits, cells.pulses)
 
     def pulse_step(self) -> float:
         """Nominal change of one pulse, siemens."""
@@ -180,7 +210,7 @@ class Device(Parameters):
 
     def pulses_down(self, cells: Cells) -> Array:
         """Whole pulses that each cell is above the bottom of its own window, by the nominal step; 0 for a stuck one."""
-        above = (self.conductance(cells) - cells.limits.g_min) / self.pulse_step()
+        above = (self.conductance(cells) - self.limits(cells).g_min) / self.pulse_step()
         return np.where(cells.stuck == WORKING, np.maximum(np.floor(above + 1e-6), 0), 0)  # but for rounding
 
     def drive(self, v: Array) -> Array:
@@ -194,17 +224,33 @@ class Device(Parameters):
         return self.update
 
     def _write(self, cells: Cells, g_target: np.ndarray, streams: Streams) -> Written:
-        """The outcome of a write, faults aside."""
-        if self.programming is None:
+        """The outcome of a write, stuck cells aside."""
+        law, limits = self.programming, self.limits(cells)
+        if law is None or (isinstance(law, PulsedProgramming) and self.update is None):
             none = np.zeros(cells.shape, dtype=bool)
-            return Written(np.clip(g_target, *cells.limits), np.ones(cells.shape, dtype=np.int64), none)
+            return Written(np.clip(g_target, *limits), np.ones(cells.shape, dtype=np.int64), none)
         rng = streams.rng("programming")
-        if self.programming.closed_loop:
-            return self.programming.write(g_target, cells.limits, rng)
-        written = self.programming.write(g_target, self.window, rng)
+        if isinstance(law, PulsedProgramming):
+            return law.write(g_target, limits, rng, self._under_pulses(cells, limits, rng))
+        if law.closed_loop:
+            return law.write(g_target, limits, rng)
+        written = law.write(g_target, self.window, rng)
         share = (written.g - self.window.g_min) / self.window.span
-        own = cells.limits.g_min + share * (cells.limits.g_max - cells.limits.g_min)
+        own = limits.g_min + share * (limits.g_max - limits.g_min)
         return written._replace(g=np.maximum(own, 0.0))
+
+    def _under_pulses(self, cells: Cells, limits: CellLimits, rng: np.random.Generator) -> PulsedCells:
+        """These very cells, flat, for a write by pulses; wear during the write itself is not followed."""
+        update, g = self._pulse_response(), self.conductance(cells)
+        low, high = (np.broadcast_to(end, g.shape).ravel() for end in limits)
+        variation = None if cells.variation is None else cells.variation.reshape(len(cells.variation), -1)
+
+        def pulse(g: np.ndarray, n: np.ndarray, which: np.ndarray) -> np.ndarray:
+            own = None if variation is None else variation[:, which]
+            pulsed: np.ndarray = _pulsed(update, g, n, CellLimits(low[which], high[which]), rng, own)
+            return pulsed
+
+        return PulsedCells(g.ravel(), pulse, self.pulse_step(), self.window.span)
 
     def _trajectory(self, g: np.ndarray, streams: Streams) -> np.ndarray | None:
         return None if self.retention is None else self.retention.draw(g, streams.rng("retention"))
@@ -219,6 +265,11 @@ class Device(Parameters):
         if g_target.size and (g_target.min() < low - margin or g_target.max() > high + margin):
             got = f"{g_target.min():.3g} to {g_target.max():.3g}"
             raise InputError("g_target", f"must lie in the window {low:g} to {high:g} siemens", got, "map the weights")
+
+
+def _pulsed(update: Update, g: Array, n: Array, window: Limits, rng: Any, variation: Array | None) -> Array:
+    """Conductance after pulses; a law without device-to-device spread need not know of variation."""
+    return update.pulse(g, n, window, rng) if variation is None else update.pulse(g, n, window, rng, variation)
 
 
 def _unless_stuck(cells: Cells, g: Array) -> Array:

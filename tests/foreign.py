@@ -180,7 +180,7 @@ for _name in METHODS:
 
 
 class ForeignGenerator:
-    """Draws foreign arrays; stands in for `cupy.random.Generator`, whose `standard_normal` and `random` it has."""
+    """Draws foreign arrays; stands in for `cupy.random.Generator`, of whose methods it has these."""
 
     def __init__(self, seed: Any = None) -> None:
         self._rng = np.random.Generator(np.random.PCG64(seed))
@@ -192,6 +192,10 @@ class ForeignGenerator:
     def random(self, size: Any = None, dtype: Any = np.float64) -> ForeignArray:
         """Uniform deviates in [0, 1)."""
         return ForeignArray(self._rng.random(size, dtype=dtype))
+
+    def binomial(self, n: Any, p: Any, size: Any = None) -> ForeignArray:
+        """Successes among `n` trials, each of chance `p`."""
+        return ForeignArray(self._rng.binomial(_bare(n), _bare(p), size))
 
 
 def asnumpy(x: Any) -> np.ndarray:

@@ -5,7 +5,9 @@ Noise enters here and nowhere above: `Tile.current` is the only place where cell
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from cimsim.crossbar.mapping import WeightScheme
 from cimsim.crossbar.wires import Wires, effective_conductance
 from cimsim.kernels import Noise
 from device_models.device import Cells, Device
+from device_models.read_noise import ReadNoise
 from device_models.window import Array
 
 
@@ -29,7 +32,8 @@ class Tile:
         g_eff: current over word-line voltage with the wires in place, siemens, float64, shape of the cells.
         signals: conductance from each word line to each signal and column, `(rows, signals * columns)`, float32.
         folded: `signals` are outputs already, `(rows, outputs)`: the scheme's sums were taken beforehand.
-        variance: variance of `signals` from one read to the next, siemens^2, or None where reads are exact.
+        variance: variance of `signals` from one read to the next, siemens^2, or None where it is not needed.
+        analog: the scheme's `analog` where every read is drawn cell by cell (noise that is not Gaussian), else None.
     """
 
     device: Device
@@ -38,6 +42,7 @@ class Tile:
     g_eff: Array
     signals: Array
     variance: Array | None
+    analog: np.ndarray | None
     folded: bool
     signals_per_column: int
 
@@ -59,32 +64,50 @@ class Tile:
         """
         g = device.conductance(cells)
         g_eff = _with_wires(g, wires) if g_eff is None else g_eff
-        variance = _read_variance(device, cells, g, g_eff)
-        folded = folded and variance is None
-        signals = scheme.collect(_by_signal(g_eff, scheme)) if folded else _by_signal(g_eff, scheme)
-        if variance is not None:
-            variance = _flat(np.moveaxis(_mix(np.abs(scheme.analog()), variance), 0, 1))
-        return cls(device, cells, wires, g_eff, _flat(signals), variance, folded, len(scheme.analog()))
+        law, analog = device.read_noise, scheme.analog()
+        signals, variance, drawn = _by_signal(g_eff, analog), None, None
+        if law is not None and law.gaussian:
+            variance = _flat(_by_signal(_read_variance(law, cells, g, g_eff), np.abs(analog)))
+        elif law is not None:
+            drawn = analog
+        folded = folded and law is None
+        signals = scheme.collect(signals) if folded else signals
+        return cls(device, cells, wires, g_eff, _flat(signals), variance, drawn, folded, len(analog))
 
     def current(self, v: Array, noise: Noise) -> Array:
         """Currents in amperes, `(batch, signals * columns)`, for word-line drives `v` in volts, `(batch, rows)`.
 
         Independent Gaussian reads make a column's current exactly Gaussian with variance v^2 @ S, so it takes a second
-        product and one draw per output instead of one draw per cell.
+        product and one draw per output instead of one draw per cell. Reads that are not Gaussian are drawn cell by
+        cell, for every input vector: time grows with the number of cells times the batch, memory with the cells alone.
         """
         i = v @ self.signals
         if self.variance is not None:
             noise.add(i, (v * v) @ self.variance)
+        if self.analog is not None:
+            i += self._deviations(v, noise.generators(len(v)), self.analog)
         return i
 
     def current_read_by_read(self, v: Array, rng: Any, scheme: WeightScheme) -> Array:
         """The same law, drawn cell by cell and read by read: the oracle of `current`. Wires scale each cell's noise."""
-        reads = [_flat(_by_signal(self._near(self.device.read(self.cells, rng)), scheme)) for _ in range(len(v))]
-        return np.stack([v[n] @ reads[n] for n in range(len(v))])
+        exact = v @ _flat(_by_signal(self.g_eff, scheme.analog()))
+        return exact + self._deviations(v, repeat(rng, len(v)), scheme.analog())
+
+    def _deviations(self, v: Array, generators: Iterable[Any], analog: np.ndarray) -> Array:
+        """What the noise of explicit reads adds to the currents, one read of all cells per row of `v`."""
+        assert self.device.read_noise is not None
+        g = self.device.conductance(self.cells)
+        share = None if self.wires is None else _attenuation(g, self.g_eff)
+        draw = self.device.read_noise.sampler(g, self.cells.seconds)
+        rows = []
+        for volts, rng in zip(v, generators, strict=True):
+            read = draw(rng) if share is None else draw(rng) * share
+            rows.append(_mix(analog, np.matmul(volts, read)).ravel())
+        return np.stack(rows).astype(np.float32)
 
     def held(self, scheme: WeightScheme) -> Array:
         """What `collect` makes of each word line at 1 V: `(rows, outputs)`, siemens, float64, no read noise."""
-        return scheme.collect(_by_signal(self.g_eff, scheme))
+        return scheme.collect(_by_signal(self.g_eff, scheme.analog()))
 
     def beside(self, x: np.ndarray) -> Array:
         """An array moved to where the cells live."""
@@ -102,23 +125,19 @@ class Tile:
 
     def moved(self, move: Any) -> Tile:
         """The tile with every array passed through `move` (to another back end)."""
-        limits = type(self.cells.limits)(*map(move, self.cells.limits))
-        trajectory = None if self.cells.trajectory is None else move(self.cells.trajectory)
-        cells = Cells(move(self.cells.g), move(self.cells.seconds), trajectory, limits, move(self.cells.stuck))
         variance = None if self.variance is None else move(self.variance)
-        return replace(self, cells=cells, g_eff=move(self.g_eff), signals=move(self.signals), variance=variance)
+        return replace(
+            self, cells=self.cells.each(move), g_eff=move(self.g_eff), signals=move(self.signals), variance=variance
+        )
 
 
-def _read_variance(device: Device, cells: Cells, g: Array, g_eff: Array) -> Array | None:
+def _read_variance(law: ReadNoise, cells: Cells, g: Array, g_eff: Array) -> Array:
     """Variance of each cell's share of the current, siemens^2.
 
     With wires, a cell's noise reaches the sense amplifier attenuated as its current is. This overestimates its standard
     deviation, at most by the share of the current that the wires cost.
     """
-    sigma = device.read_sigma(cells)
-    if sigma is None:
-        return None
-    return (sigma * _attenuation(g, g_eff)) ** 2
+    return (law.sigma(g, cells.seconds) * _attenuation(g, g_eff)) ** 2
 
 
 def _with_wires(g: Array, wires: Wires | None) -> Array:
@@ -132,14 +151,14 @@ def _attenuation(g: Array, g_eff: Array) -> Array:
 
 
 def _mix(weights: np.ndarray, arrays: Array) -> Array:
-    """Sum over arrays `(arrays, rows, columns)` with the given weights `(signals, arrays)`."""
+    """Sums over the arrays, the first axis of `arrays`, with the given weights `(signals, arrays)`."""
     rows = [sum(float(w) * arrays[k] for k, w in enumerate(row) if w) for row in weights]
     return np.stack(rows)
 
 
-def _by_signal(g: Array, scheme: WeightScheme) -> Array:
+def _by_signal(g: Array, analog: np.ndarray) -> Array:
     """Conductances to each signal, `(rows, signals, columns)`: a row is what one word line at 1 V delivers."""
-    return np.moveaxis(_mix(scheme.analog(), g), 0, 1)
+    return np.moveaxis(_mix(analog, g), 0, 1)
 
 
 def _flat(x: Array) -> Array:

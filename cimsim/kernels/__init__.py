@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from cimsim.backend import backend_name
 from device_models.streams import Streams
@@ -14,10 +15,13 @@ from device_models.window import Array
 
 
 class Noise(Protocol):
-    """A source of Gaussian noise that goes on from call to call, one row of numbers per sample."""
+    """A source of noise that goes on from call to call, one row of numbers per sample."""
 
     def add(self, x: Array, variance: Array) -> None:
-        """Add to `x` `(batch, columns)`, in place, independent noise of this variance (broadcast against `x`)."""
+        """Add to `x` `(batch, columns)`, in place, independent Gaussian noise of this variance (broadcast to `x`)."""
+
+    def generators(self, n: int) -> Iterator[Any]:
+        """Random generators for the next `n` samples, for laws that are drawn another way."""
 
 
 def kernels_for(x: Array) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,14 @@ class CounterNoise:
         """Add independent noise of this variance, in place."""
         _add_noise(x, np.broadcast_to(variance, x.shape), self._key, self._row)
         self._row += len(x)
+
+    def generators(self, n: int) -> Iterator[np.random.Generator]:
+        """A generator for each of the next `n` rows: the same for a row however the rows are cut into batches."""
+        first, self._row = self._row, self._row + n
+        return (self._generator(row) for row in range(first, first + n))
+
+    def _generator(self, row: int) -> np.random.Generator:
+        return np.random.Generator(np.random.SFC64(np.random.SeedSequence([*map(int, self._key), row])))
 
 
 def noise(like: Array, streams: Streams, role: str, row: int) -> CounterNoise:

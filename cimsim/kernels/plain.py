@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,10 @@ class GeneratorNoise:
         z = self._rng.standard_normal(x.shape, dtype=x.dtype)
         z *= np.sqrt(variance)
         x += z
+
+    def generators(self, n: int) -> Iterator[Any]:
+        """The library's own generator, `n` times."""
+        return repeat(self._rng, n)
 
 
 def noise(like: Array, streams: Streams, role: str, row: int) -> GeneratorNoise:

@@ -10,6 +10,7 @@ import pytest
 
 import device_models as dm
 from cimsim import chip as chip_module
+from cimsim import datasets
 from cimsim.chip import Chip, ChipSpec, program
 from cimsim.crossbar.converters import ADC, DAC
 from cimsim.crossbar.mapping import BitSlices, DifferentialPair, OffsetColumn
@@ -22,7 +23,7 @@ from device_models.errors import InputError
 from device_models.parameters import ParameterError, to_dict
 from device_models.streams import Streams
 from device_models.window import Window
-from tests.device_models.laws import assert_independent, assert_normal
+from tests.device_models.laws import assert_independent, assert_normal, assert_rate, assert_same_law
 
 WINDOW = Window(g_min=5e-6, g_max=1e-4)
 IDEAL = Device(name="ideal", window=WINDOW)
@@ -356,12 +357,66 @@ def test_bad_calibration_inputs_are_refused_before_anything_is_made(monkeypatch:
         program(network(), ChipSpec(device=IDEAL), calibrate=np.full((2, 30), np.nan))
 
 
-def test_read_noise_that_is_not_gaussian_is_refused_not_approximated(monkeypatch: pytest.MonkeyPatch) -> None:
+# Reads that are not Gaussian: drawn cell by cell
+
+TELEGRAPH = read_noise.TelegraphNoise(amplitude=0.2, exponent=0.5, g_ref=1e-5, tau_high=1.0, tau_low=4.0)
+
+
+def test_telegraph_reads_have_the_mean_and_variance_of_theory() -> None:
+    """The mean output is what the cells hold; its variance v^2 @ sigma^2, both cells of a pair adding to it."""
+    chip = made(IDEAL.replace(read_noise=TELEGRAPH), calibrate=False)
+    matrix, x = chip.matrices[0], inputs(1)
+    reads = chip.matmul(0, np.repeat(x, 4000, axis=0), seed=1)
+    sigma = np.zeros((30, 20))
+    for (r, c), tile in matrix.tiles.items():
+        sigma[matrix.rows[r], matrix.columns[c]] = np.sqrt((TELEGRAPH.sigma(tile.cells.g, 0.0) ** 2).sum(axis=0))
+    unit = matrix.weight_scale / WINDOW.span
+    spread = np.sqrt(x[0] ** 2 @ sigma**2) * unit
+    standard = (reads - x[0] @ matrix.weights()) / spread
+    assert np.abs(standard.mean(axis=0)).max() < 5 / np.sqrt(4000)
+    np.testing.assert_allclose(standard.std(axis=0), 1.0, atol=0.06)
+
+
+def test_the_output_of_one_cell_has_its_two_values() -> None:
+    net = mlp([1, 2], seed=0).with_weights([(np.array([[1.0, 0.5]]), np.zeros(2))])
+    device = Device(name="one", window=Window(g_min=0.0, g_max=1e-4), read_noise=TELEGRAPH)
+    out = program(net, ChipSpec(device=device)).matmul(0, np.ones((2000, 1)))[:, 0]
+    gap = TELEGRAPH.gap(np.array(1e-4)) / 1e-4
+    low, high = 1 - 0.2 * gap, 1 + 0.8 * gap
+    np.testing.assert_allclose(np.where(out > 1, out - high, out - low), 0.0, atol=1e-6)
+    assert_rate(out > 1, 0.2)
+
+
+def test_telegraph_reads_of_a_sample_are_the_same_however_a_batch_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    chip = made(FULL.replace(read_noise=TELEGRAPH), adc=ADC(bits=8))
+    whole = chip.forward(inputs(), seed=4)
+    monkeypatch.setattr(chip_module, "CHUNK", 7)
+    np.testing.assert_allclose(chip.forward(inputs(), seed=4), whole, atol=1e-5)
+    assert not np.array_equal(chip.forward(inputs(), seed=5), whole)
+
+
+def test_a_gaussian_law_drawn_cell_by_cell_has_the_law_of_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.repeat(inputs(1), 2000, axis=0)
+    fast = made(wires=Wires(word=1.0)).age(100.0).matmul(0, x)
     monkeypatch.setattr(read_noise.ProportionalNoise, "gaussian", False)
-    with pytest.raises(
-        ParameterError, match=r"ChipSpec: reads that are not Gaussian cannot be run on a chip yet, got Pro"
-    ):
-        ChipSpec(device=FULL)
+    slow = made(wires=Wires(word=1.0)).age(100.0).matmul(0, x)
+    for column in range(20):
+        assert_same_law(fast[:, column], slow[:, column])
+
+
+def test_telegraph_noise_too_small_to_matter_leaves_the_digits_as_they_are_and_a_large_one_does_not() -> None:
+    (x, y), (x_test, y_test) = datasets.load("digits")
+    x_test, y_test = x_test[:200], y_test[:200]
+    means = np.stack([x[y == k].mean(axis=0) for k in range(10)], axis=1)
+    net = mlp([64, 10], seed=0)
+    net = net.with_weights([(means.astype(np.float32), (-0.5 * (means**2).sum(axis=0)).astype(np.float32))])
+    exact = accuracy(program(net, ChipSpec(device=IDEAL)), x_test, y_test)
+    seen = {}
+    for amplitude in (1e-6, 1.0):
+        law = TELEGRAPH.replace(amplitude=amplitude, exponent=0.0)
+        seen[amplitude] = accuracy(program(net, ChipSpec(device=IDEAL.replace(read_noise=law))), x_test, y_test)
+    assert seen[1e-6] == exact > 0.8
+    assert 0.2 < seen[1.0] < exact - 0.03
 
 
 def test_layers_are_counted_from_either_end() -> None:

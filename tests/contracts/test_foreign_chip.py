@@ -46,6 +46,7 @@ NOISE: list[Any] = [
     read_noise.ProportionalNoise(relative=0.03),
     read_noise.PolynomialNoise(coefficients=(1e-7, 1e-6, 1e-6), g_ref=1e-4),
     read_noise.OneOverFNoise(q=0.02, exponent=0.5, g_ref=1e-4),
+    read_noise.TelegraphNoise(amplitude=0.2, tau_high=1.0, tau_low=2.0),
 ]
 SCHEMES = [DifferentialPair(), DifferentialPair(subtract="digital"), OffsetColumn(), BitSlices(slices=2, bits=2)]
 SIZES = [24, 20, 5]

@@ -13,14 +13,45 @@ from device_models.conduction import Conduction
 from device_models.device import Device
 from device_models.faults import CellFaults, Fabricated, Faults
 from device_models.parameters import Spread, Variant
-from device_models.programming import SpanError, WriteError, Written
+from device_models.programming import SpanError, VerifyLoop, WriteError, WriteVerify, Written, shortcut
 from device_models.read_noise import ReadNoise
 from device_models.retention import Retention
-from device_models.update import ExponentialUpdate, Update
+from device_models.update import (
+    ExponentialStepUpdate,
+    ExponentialUpdate,
+    LinearStepUpdate,
+    LinearUpdate,
+    PowerStepUpdate,
+    PulseScheme,
+    RampedUpdate,
+    SoftBoundsUpdate,
+    StepUpdate,
+    Update,
+)
 from device_models.window import Window, clip_to
 
 PLAIN = Device(name="plain", window=Window(g_min=10e-6, g_max=110e-6))
-PULSED = PLAIN.replace(update=ExponentialUpdate(pulses_up=100, pulses_down=100, c2c=0.01))
+EXPONENTIAL = ExponentialUpdate(pulses_up=100, pulses_down=100, c2c=0.01)
+PULSED = PLAIN.replace(update=EXPONENTIAL)
+
+LAWS: list[StepUpdate] = [
+    EXPONENTIAL.replace(nl_up=2.0, spread_pulses_up=0.2, spread_nl_up=0.5, spread_nl_down=0.3, spread_c2c=0.1),
+    LinearUpdate(step_size=1e-6, asymmetry=0.05, c2c=0.003, spread_step_size=0.3, spread_asymmetry=0.02),
+    LinearStepUpdate(
+        step_size=1e-6, slope_up=0.5, slope_down=-0.5, c2c=0.003, spread_slope_up=0.2, spread_step_size=0.2
+    ),
+    SoftBoundsUpdate(rate=0.02, asymmetry=-0.2, c2c=0.003, spread_rate=0.3, spread_asymmetry=0.1),
+    ExponentialStepUpdate(
+        step_size=1e-6, a_up=0.1, a_down=0.2, gamma_up=2.0, gamma_down=1.0, c2c=0.003, spread_a_up=0.05
+    ),
+    PowerStepUpdate(step_size=1e-6, gamma_up=2.0, gamma_down=0.5, c2c=0.003, spread_gamma_up=0.2, spread_c2c=0.3),
+]
+LAWS.append(RampedUpdate(law=LAWS[3], up=PulseScheme(volts=(1.0, 1.5), volts_per_e=0.3), down=PulseScheme(power=0.5)))
+LOOP = VerifyLoop(tolerance_share=0.02, max_pulses=200, pulse_energy=1e-12, pulse_seconds=1e-7)
+SOUND = [PLAIN.replace(name=type(law).__name__, update=law) for law in LAWS]
+SOUND.append(PULSED.replace(name="loop", programming=LOOP))
+SOUND.append(PLAIN.replace(name="noisy loop", update=LAWS[1], programming=LOOP.replace(read_sigma=1e-6)))
+SOUND.append(PLAIN.replace(name="shortcut", programming=shortcut(LOOP, LAWS[0], PLAIN.window, targets=9, cells=400)))
 
 
 class ForgetsItsValue(Faults):
@@ -102,7 +133,7 @@ class NoiseInsideTheWindow(UnseededNoise):
 
 
 class Backwards(Update):
-    def pulse(self, g: Any, n: Any, window: Any, rng: Any) -> Any:
+    def pulse(self, g: Any, n: Any, window: Any, rng: Any, variation: Any = None) -> Any:
         return clip_to(g - 1e-6 * n, window)
 
     def step(self, window: Any) -> Any:
@@ -110,18 +141,38 @@ class Backwards(Update):
 
 
 class OutOfTheWindow(Backwards):
-    def pulse(self, g: Any, n: Any, window: Any, rng: Any) -> Any:
+    def pulse(self, g: Any, n: Any, window: Any, rng: Any, variation: Any = None) -> Any:
         return g + 30e-6 * n
 
 
 class OneForAll(Backwards):
-    def pulse(self, g: Any, n: Any, window: Any, rng: Any) -> Any:
+    def pulse(self, g: Any, n: Any, window: Any, rng: Any, variation: Any = None) -> Any:
         return clip_to(g + 1e-6 * np.sign(n), window)
 
 
 class NoiseOncePerTrain(Backwards):
-    def pulse(self, g: Any, n: Any, window: Any, rng: Any) -> Any:
+    def pulse(self, g: Any, n: Any, window: Any, rng: Any, variation: Any = None) -> Any:
         return clip_to(g + 1e-6 * n + 1e-6 * rng.standard_normal(g.shape), window)
+
+
+class RedrawnSteps(Backwards):
+    calls: ClassVar[list[int]] = [0]
+
+    def pulse(self, g: Any, n: Any, window: Any, rng: Any, variation: Any = None) -> Any:
+        self.calls[0] += 1
+        factor = np.random.default_rng(self.calls[0]).uniform(0.5, 1.5)
+        return clip_to(g + 1e-6 * factor * n + 1e-9 * rng.standard_normal(g.shape), window)
+
+
+class OneSpreadForAll(LinearUpdate):
+    def draw(self, shape: tuple[int, ...], rng: Any) -> Any:
+        return rng.standard_normal((1, 1))
+
+
+class VerifyThatSaysNothing(WriteVerify):
+    def write(self, g_target: Any, window: Any, rng: Any) -> Written:
+        written = super().write(g_target, window, rng)
+        return written._replace(failed=np.zeros_like(written.failed))
 
 
 class Rectifier(Conduction):
@@ -149,7 +200,11 @@ WRITES = "A one-shot write lands around its target with the declared standard de
 READS = "Reads scatter around the conductance with the declared standard deviation, and are not clipped."
 PULSES = "Potentiation never lowers the mean, depression never raises it, and the window holds."
 TRAINS = "A train of n pulses equals n single ones in mean and standard deviation."
+KEPT = "Cells keep the pulse parameters drawn for them: one train and the next move a cell alike in the mean."
+VERIFIED = "A verified write ends within its tolerance or is reported as failed."
 CURVE = "The I-V curve is odd, rises, and is ohmic at small voltage."
+
+WIDE = SpanError(error=0.05)
 
 BROKEN = [
     ("faults", ForgetsItsValue(), CARD, "It came back different."),
@@ -168,12 +223,15 @@ BROKEN = [
     ("update", OutOfTheWindow(), PULSES, "-3 pulses left the window."),
     ("update", OneForAll(), TRAINS, "Off by "),
     ("update", NoiseOncePerTrain(), TRAINS, "Off by "),
+    ("update", RedrawnSteps(), KEPT, "From the same state a cell moved "),
+    ("update", OneSpreadForAll(step_size=1e-6, spread_step_size=0.1), KEPT, "For cells of shape (20000,) it drew"),
+    ("programming", VerifyThatSaysNothing(error=WIDE, tolerance=1e-6, max_pulses=3), VERIFIED, ""),
     ("conduction", Rectifier(), CURVE, "f runs from 0 to 0.2 V over -0.2 to 0.2 V, and f(1e-6 V) is 1e-06 V."),
     ("conduction", TwiceTheVoltage(), CURVE, "f runs from -0.4 to 0.4 V over -0.2 to 0.2 V, and f(1e-6 V) is 2e-06 V."),
 ]
 
 
-@pytest.mark.parametrize("device", [PLAIN, PULSED, *map(load, names())], ids=lambda device: device.name)
+@pytest.mark.parametrize("device", [PLAIN, PULSED, *SOUND, *map(load, names())], ids=lambda device: device.name)
 def test_a_sound_device_keeps_every_promise(device: Device) -> None:
     findings = check_device(device)
     assert len(findings) == len(CHECKS)

@@ -1,22 +1,25 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from device_models.cards import load
+from device_models.cards import load, parse
+from device_models.checks import check_device
 from device_models.conduction import Ohmic, Sinh
 from device_models.device import SLOTS, Cells, Device, stack_cells
+from device_models.endurance import Endurance
 from device_models.errors import InputError
 from device_models.faults import STUCK_HRS, STUCK_LRS, WORKING, CellFaults
+from device_models.parameters import to_dict
 from device_models.programming import PolynomialError, SpanError, WriteError, WriteVerify
 from device_models.read_noise import ProportionalNoise
 from device_models.retention import LogTimeRelaxation, PowerLawDrift
 from device_models.streams import Streams
 from device_models.update import ExponentialUpdate
-from device_models.window import CellLimits, Window
+from device_models.window import Window
 from tests.device_models.laws import assert_independent, assert_normal
 from tests.foreign import ForeignArray
 
@@ -44,7 +47,7 @@ def made(device: Device, shape: tuple[int, ...] = SHAPE, streams: Streams = STRE
 
 
 def arrays(cells: Cells) -> list[Any]:
-    kept = (cells.g, cells.seconds, cells.trajectory, *cells.limits, cells.stuck)
+    kept = (cells.g, cells.seconds, cells.trajectory, *cells.limits, cells.stuck, cells.variation, cells.pulses)
     return [array for array in kept if array is not None]
 
 
@@ -64,7 +67,7 @@ def test_an_ideal_device_does_what_it_is_told() -> None:
     cells, report = IDEAL.program(IDEAL.fabricate(SHAPE, STREAMS), targets(), STREAMS)
     aged = IDEAL.age(cells, 3.15e8)
     np.testing.assert_array_equal(IDEAL.read(aged, STREAMS.rng("read")), targets())
-    assert report == (3000, 3000, 0, 0)
+    assert report == (3000, 3000, 0, 0, 0.0, 0.0)
     assert IDEAL.read_sigma(cells) is None
     np.testing.assert_array_equal(IDEAL.drive(np.array([-0.2, 0.3])), [-0.2, 0.3])
 
@@ -290,6 +293,90 @@ def test_a_device_without_an_update_slot_takes_no_pulses() -> None:
         IDEAL.pulse_step()
 
 
+# --- what cells remember of their pulses ---
+
+
+def test_cells_count_the_pulses_of_writes_and_trains() -> None:
+    cells = FULL.fabricate(SHAPE, STREAMS)
+    assert cells.pulses.dtype == np.int64
+    assert not cells.pulses.any()
+    written, report = FULL.program(cells, targets(), STREAMS)
+    assert written.pulses.sum() == report.pulses
+    n = np.arange(3000).reshape(SHAPE) % 7 - 3
+    again, more = FULL.program(FULL.pulse(written, n, STREAMS.rng("pulse")), targets(), STREAMS.at("again"))
+    working = cells.stuck == WORKING
+    assert (again.pulses[~working] == 0).all()
+    assert again.pulses.sum() == report.pulses + np.abs(n)[working].sum() + more.pulses
+
+
+SPREADING = FULL.replace(update=FULL.update.replace(spread_pulses_up=0.3, spread_nl_up=0.5))  # type: ignore[union-attr]
+
+
+def test_cells_keep_the_pulse_parameters_drawn_at_fabrication() -> None:
+    cells = SPREADING.fabricate(SHAPE, STREAMS)
+    assert SPREADING.update is not None
+    np.testing.assert_array_equal(cells.variation, SPREADING.update.draw(SHAPE, STREAMS.rng("update")))
+    later = SPREADING.pulse(made(SPREADING), np.ones(SHAPE, dtype=int), STREAMS.rng("pulse"))
+    np.testing.assert_array_equal(later.variation, cells.variation)
+    assert FULL.fabricate(SHAPE, STREAMS).variation is None
+
+
+def test_cells_of_equal_history_differ_by_their_own_parameters_only() -> None:
+    quiet = SPREADING.replace(faults=None, retention=None, programming=None)
+    quiet = quiet.replace(update=quiet.update.replace(c2c=0.0))  # type: ignore[union-attr]
+    cells = quiet.program(quiet.fabricate((4000,), STREAMS), np.full(4000, 60e-6), STREAMS)[0]
+    n, rng = np.full(4000, 2), STREAMS.rng("pulse")
+    first = quiet.pulse(cells, n, rng).g - cells.g
+    second = quiet.pulse(cells, n, rng).g - cells.g
+    np.testing.assert_array_equal(first, second)
+    assert first.std() > 0.2 * first.mean()
+
+
+WORN = Endurance(onset=1000.0, high_per_decade=0.2, low_per_decade=0.1)
+TIRED = IDEAL.replace(faults=CellFaults(endurance=WORN), update=ExponentialUpdate(pulses_up=100, pulses_down=100))
+
+
+def test_windows_close_with_the_pulses_received() -> None:
+    cells = TIRED.fabricate((5,), STREAMS)
+    cells = replace(cells, pulses=np.array([0, 1000, 10_000, 100_000, 10**9]))
+    low, high = TIRED.limits(cells)
+    np.testing.assert_allclose(low, [10e-6, 10e-6, 20e-6, 30e-6, 10e-6 + 100e-6 / 3], rtol=1e-12)
+    np.testing.assert_allclose(high, [110e-6, 110e-6, 90e-6, 70e-6, 110e-6 - 200e-6 / 3], rtol=1e-12)
+    full = TIRED.pulse(replace(cells, g=low), np.full(5, 200), STREAMS.rng("pulse"))
+    np.testing.assert_allclose(full.g, high, rtol=1e-12)
+    np.testing.assert_allclose(TIRED.program(cells, np.full(5, 10e-6), STREAMS)[0].g, low, rtol=1e-12)
+    np.testing.assert_array_equal(full.pulses, cells.pulses + 200)
+    np.testing.assert_array_equal(TIRED.pulses_down(replace(cells, g=low)), 0)
+
+
+def test_pulses_wear_cells_out_as_they_come() -> None:
+    cells = TIRED.fabricate((1,), STREAMS)
+    for _ in range(20):  # 4000 pulses in all
+        cells = TIRED.pulse(
+            TIRED.pulse(cells, np.array([100]), STREAMS.rng("up")), np.array([-100]), STREAMS.rng("down")
+        )
+    top = TIRED.pulse(cells, np.array([100]), STREAMS.rng("up")).g[0]
+    assert top == pytest.approx(110e-6 - 100e-6 * 0.2 * np.log10(4.0), rel=1e-9)
+
+
+def test_endurance_survives_its_card() -> None:
+    assert parse(to_dict(TIRED), "tired") == TIRED
+    assert check_device(TIRED)
+
+
+@pytest.mark.parametrize("device", [SPREADING, TIRED], ids=["spreading", "tired"])
+def test_stacked_cells_keep_their_parameters_and_counts(device: Device) -> None:
+    parts = [made(device, (3, 4), STREAMS.at(k)) for k in range(2)]
+    whole = stack_cells(parts)
+    n = np.ones((2, 3, 4), dtype=int)
+    quiet = device.replace(update=device.update.replace(c2c=0.0), retention=None)  # type: ignore[union-attr]
+    pulsed = quiet.pulse(whole, n, STREAMS.rng("pulse"))
+    for k, part in enumerate(parts):
+        alone = quiet.pulse(part, n[k], STREAMS.rng("pulse"))
+        np.testing.assert_allclose(pulsed.g[k], alone.g, rtol=1e-12)
+        np.testing.assert_array_equal(pulsed.pulses[k], alone.pulses)
+
+
 # --- slots do not touch one another ---
 
 
@@ -359,9 +446,7 @@ FOREIGN = [FULL, RELAXING, *(load(name) for name in ("generic-rram", "hfox-wan-2
 
 def foreign(cells: Cells) -> Cells:
     """The same cells in arrays that NumPy must not reach."""
-    limits = CellLimits(ForeignArray(cells.limits.g_min), ForeignArray(cells.limits.g_max))
-    trajectory = None if cells.trajectory is None else ForeignArray(cells.trajectory)
-    return Cells(ForeignArray(cells.g), ForeignArray(cells.seconds), trajectory, limits, ForeignArray(cells.stuck))
+    return cells.each(ForeignArray)
 
 
 class Replayed:
@@ -387,7 +472,9 @@ def test_cells_in_foreign_arrays_live_the_same_life(device: Device) -> None:
         np.testing.assert_array_equal(read.get(), device.read(host, STREAMS.rng("read")))
 
 
-@pytest.mark.parametrize("device", [FULL, RELAXING, load("generic-rram")], ids=lambda device: device.name)
+@pytest.mark.parametrize(
+    "device", [FULL, SPREADING, RELAXING, TIRED, load("generic-rram")], ids=lambda device: device.name
+)
 def test_cells_in_foreign_arrays_take_the_same_pulses(device: Device) -> None:
     n = np.arange(3000).reshape(SHAPE) % 7 - 3
     host = device.age(made(device.replace(window=FULL.window)), 1e4)

@@ -8,7 +8,7 @@ from scipy import stats
 
 from device_models.cards import load
 from device_models.errors import InputError, ParameterError
-from device_models.programming import PolynomialError, SpanError, WriteVerify, Written
+from device_models.programming import PolynomialError, SaturatingError, SpanError, WriteVerify, Written
 from device_models.streams import Streams
 from device_models.window import CellLimits, Window
 from tests.device_models.laws import (
@@ -41,6 +41,13 @@ def within(law: WriteVerify, microsiemens: float) -> float:
 
 
 # --- one shot ---
+
+
+def test_saturating_error_rises_from_0_to_its_plateau() -> None:
+    law = SaturatingError(plateau=0.2e-6, g_rise=2e-6)
+    expected = 0.2e-6 * (1 - np.exp(-np.array([0.0, 2.0, 16.0]) / 2))
+    np.testing.assert_allclose(law.sigma(np.array([0.0, 2e-6, 16e-6]), WINDOW), expected, rtol=1e-12)
+    assert_normal(write(law, at(16)).g, 16e-6, expected[2])
 
 
 def test_span_error_is_the_same_share_of_the_span_everywhere() -> None:

@@ -147,6 +147,31 @@ def test_reads_of_a_pair_vary_as_much_as_both_its_arrays_together() -> None:
     np.testing.assert_allclose(analog.variance.reshape(ROWS, COLUMNS), both.sum(axis=1), rtol=1e-6)
 
 
+TELEGRAPH = QUIET.replace(read_noise=read_noise.TelegraphNoise(amplitude=0.3, tau_high=1.0, tau_low=3.0))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+@pytest.mark.parametrize("wires", [None, WIRES], ids=["ideal", "wires"])
+def test_telegraph_reads_have_the_variance_of_their_cells(scheme: WeightScheme, wires: Wires | None) -> None:
+    tile, v = made(TELEGRAPH, scheme, wires, folded=True), volts(1)
+    assert tile.variance is None
+    assert not tile.folded
+    share = 1.0 if wires is None else np.minimum(tile.g_eff / tile.cells.g, 1.0)
+    variance = by_cells(v**2, (TELEGRAPH.read_sigma(tile.cells) * share) ** 2, _Absolute(scheme))
+    reads = read(tile, np.repeat(v, 4000, axis=0)).astype(np.float64)
+    error = (reads.mean(0) - by_cells(v, tile.g_eff, scheme)) / np.sqrt(variance / 4000)
+    assert np.abs(error).max() < 5
+    np.testing.assert_allclose(reads.var(0) / variance[0], 1.0, atol=0.12)
+
+
+def test_telegraph_reads_of_a_tile_are_those_drawn_cell_by_cell() -> None:
+    scheme = DifferentialPair()
+    tile, v = made(TELEGRAPH, scheme, WIRES), np.repeat(volts(1), 3000, axis=0)
+    fast, slow = read(tile, v), tile.current_read_by_read(v, Streams(5).rng("read"), scheme)
+    for column in range(COLUMNS):
+        assert_same_law(fast[:, column], slow[:, column])
+
+
 @pytest.mark.parametrize("device", [QUIET, NOISY], ids=["quiet", "noisy"])
 def test_resistance_of_0_is_no_wires(device: Device) -> None:
     v, scheme = volts(), DifferentialPair()

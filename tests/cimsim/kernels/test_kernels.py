@@ -69,6 +69,18 @@ def test_noise_of_a_row_is_the_same_however_the_batch_is_cut(cut: int) -> None:
     np.testing.assert_array_equal(later, whole[cut:])
 
 
+@pytest.mark.parametrize("cut", [1, 5, 36])
+def test_generators_of_a_row_are_the_same_however_the_batch_is_cut(cut: int) -> None:
+    like = currents()
+    whole = [rng.random() for rng in noise(like, Streams(1), "read").generators(37)]
+    source = noise(like, Streams(1), "read")
+    parts = [rng.random() for n in (cut, 37 - cut) for rng in source.generators(n)]
+    later = [rng.random() for rng in noise(like, Streams(1), "read", row=cut).generators(37 - cut)]
+    assert parts == whole
+    assert later == whole[cut:]
+    assert len({*whole, *(rng.random() for rng in noise(like, Streams(1), "adc").generators(37))}) == 74
+
+
 def test_roles_places_and_seeds_draw_apart() -> None:
     def drawn(streams: Streams, role: str) -> np.ndarray:
         x = np.zeros((2000, 10), np.float32)
