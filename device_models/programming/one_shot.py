@@ -75,7 +75,8 @@ class PolynomialError(WriteError):
 class SaturatingError(WriteError):
     """Error that rises from 0 in the off state to a plateau: sigma(g) = plateau (1 - exp(-g / g_rise)), siemens.
 
-    The form in which the spread of charge-trapping (SONOS) cells was fitted: Agrawal et al., IEDM 2022, 21.7, Fig. 10(a).
+    The form in which the spread of charge-trapping (SONOS) cells was fitted: Agrawal et al., IEDM 2022, 21.7,
+    Fig. 10(a).
     """
 
     plateau: Siemens
