@@ -52,7 +52,7 @@ class TabulatedUpdate(Update):
             raise RuleBroken("some pulse must move some conductance", "leave the update slot empty", "no change at all")
         return self
 
-    def pulse(self, g: Array, n: Array, window: Limits, rng: Any) -> Array:
+    def pulse(self, g: Array, n: Array, window: Limits, rng: Any, variation: Array | None = None) -> Array:
         """Conductance after n pulses one by one, siemens; |n| = 1 takes one pass, and a draw per cell if noisy."""
         count = np.abs(n)
         most = int(np.max(count)) if n.size else 0
@@ -75,6 +75,16 @@ class TabulatedUpdate(Update):
         at = np.add.outer(shares, np.zeros(np.shape(window.g_min))) * (window.g_max - window.g_min) + window.g_min
         change = (np.interp(at, self.g, self.dG_up) - np.interp(at, self.g, self.dG_down)) / 2
         return np.mean(change, axis=0)
+
+    def symmetry_point(self, window: Limits) -> Array | None:
+        """Conductance where one pulse up and one down cancel in the mean, siemens; None where no such point is."""
+        excess = np.add(self.dG_up, self.dG_down)
+        moving = np.flatnonzero(excess)
+        for k in moving[:-1][excess[moving[:-1]] * excess[moving[1:]] < 0]:
+            point = self.g[k] + (self.g[k + 1] - self.g[k]) * excess[k] / (excess[k] - excess[k + 1])
+            if np.all((window.g_min <= point) & (point <= window.g_max)):
+                return point
+        return None
 
     def _spreads(self) -> tuple[float, ...]:
         """Both columns of spread as one, zeros for one left out."""
