@@ -182,8 +182,19 @@ def started(folder: Path, tiny: dict[str, Any], *options: str) -> subprocess.Pop
     command = [sys.executable, "-m", "cimsim", "study", "study.toml", "-o", "out", "--quiet", *options]
     environment = os.environ | {"PYTHONPATH": str(Path(cim.__file__).parents[1])}
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_heed_ctrl_c,
     )
+
+
+def _heed_ctrl_c() -> None:
+    """A shell starts its background jobs deaf to Ctrl-C, and so would be what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
