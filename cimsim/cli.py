@@ -92,6 +92,30 @@ def devices(
 
 
 @app.command()
+def fit(
+    data: Annotated[list[Path], typer.Argument(metavar="DATA.csv...", help="Measurements of one device.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The card, .toml.")],
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write a PNG of data, laws and residuals.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the device [default: that of the card].")] = None,
+    seed: Annotated[int, typer.Option(help="Fixes the bootstrap of the intervals.")] = 0,
+) -> None:
+    """Fit a device to measured CSV files: a card, with intervals, residuals and what stays undetermined."""
+    from device_models import fitting
+
+    _check_file(out, ".toml")
+    if plot is not None:
+        _check_file(plot, ".png")
+    found = fitting.fit(*data, name=name or out.stem, seed=seed)
+    typer.echo(found)
+    typer.echo(f"\n{found.save(out)}")
+    if plot is not None:
+        from cimsim.fit_plots import fit_page
+
+        fit_page(found).savefig(plot, dpi=150)
+        typer.echo(plot)
+
+
+@app.command()
 def train(  # noqa: PLR0913, PLR0917 (one argument for each option)
     out: Annotated[Path, typer.Option("--out", "-o", help="The file of weights, .safetensors.")],
     data: Annotated[str, typer.Option(help=f"The data set: {', '.join(datasets.names())}.")] = "digits",

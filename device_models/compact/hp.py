@@ -15,8 +15,8 @@ from device_models.window import Array
 class LinearIonDrift(CompactModel):
     """Two resistors in series whose boundary drifts with the current; x = w/D is the doped, conducting share.
 
-    v = (R_on x + R_off (1 - x)) i and dx/dt = mobility R_on / D^2 i f(x), Eqs. (5) and (6), with any window f; without
-    one the state stops at its bounds.
+    v = (R_on x + R_off (1 - x)) i and dx/dt = mobility R_on / D^2 i f(x), with any window f; without one it stops at
+    the bounds.
     """
 
     thickness: Metres = Field(gt=0)

@@ -98,8 +98,8 @@ DEFAULT = StanfordPKU(
     initial=0.2e-9,
     delta_gap0=0.02,
 )
-# N-doped AlOx: a fit in the pyxbar crossbar generator (A. Levy), made with an earlier form of the model: no heating,
-# no least field, one gamma0 for both polarities, no noise, and a gap that may close.
+# N-doped AlOx, fitted to published data in the crossbar generator pyxbar (test/test_1R_AlON.sp), there with an earlier
+# form of the model: no heating, no least field, one gamma0 for both polarities, no noise, and a gap that may close.
 ALOX = StanfordPKU(
     i0=3e-6,
     gap0=0.175e-9,

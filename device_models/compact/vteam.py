@@ -17,8 +17,8 @@ from device_models.window import Array
 class VTEAM(CompactModel):
     """A state in metres that moves only beyond two threshold voltages, up to x_off (R_off) and down to x_on (R_on).
 
-    dx/dt = k_off (v / v_off - 1)^a_off f(x) above v_off > 0, k_on (v / v_on - 1)^a_on f(x) below v_on < 0, 0 between;
-    Eq. (2). `curve` is "linear" (resistance linear in x, Eq. (3)) or "exponential" (current exponential in x, Eq. (4)).
+    dx/dt = k_off (v / v_off - 1)^a_off f(x) above v_off > 0, k_on (v / v_on - 1)^a_on f(x) below v_on < 0, 0 between.
+    `curve` is "linear" (resistance linear in x) or "exponential" (current exponential in x).
     """
 
     k_on: float = Field(lt=0, ge=-1e6, description="metres per second, negative")
