@@ -23,7 +23,7 @@ def fit(table: Table, rng: np.random.Generator) -> SlotFit:
         InputError: too few reads of a device, reads that do not differ, or no convergence.
     """
     mean, e, t, device = _centred(table)
-    if not e.any():
+    if np.abs(e).max() <= 1e-12 * mean.max():
         raise InputError(table.source, "needs reads that differ", "all equal", "export more digits")
     g_ref = float(mean.max())
     laws = _laws(mean, t, e, g_ref)

@@ -117,6 +117,8 @@ def make(kind: str, columns: Mapping[str, np.ndarray], source: str, assumed: tup
         InputError: too few rows, a negative conductance or time, or a pulse index that does not rise.
     """
     rows = len(next(iter(columns.values())))
+    if not rows:
+        raise InputError(source, "needs at least one row below the header", "none", "export the measurement again")
     whole = {name: columns[name].astype(np.int64) for name in PLAIN if name in columns}
     ones = {"device": np.zeros(rows, np.int64), "cycle": np.zeros(rows, np.int64)}
     table = Table(kind, {**ones, **columns, **whole}, source, assumed)

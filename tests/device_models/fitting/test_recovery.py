@@ -105,7 +105,7 @@ CASES = {
         {"q": 0.01, "exponent": 0.5}, "OneOverFNoise",
     ),
     "sinh": Case((Sinh(v0=0.3),), "iv", {}, {"v0": 0.3}, "Sinh"),
-    "sinh, two devices": Case((Sinh(v0=0.3),), "iv", {"devices": 2}, {"v0": 0.3}, "Sinh"),
+    "sinh, few devices": Case((Sinh(v0=0.3),), "iv", {"devices": 3}, {"v0": 0.3}, "Sinh"),
     "polynomial conduction": Case(
         (PolynomialConduction(a2=0.5, a3=1.0),), "iv", {}, {"a2": 0.5, "a3": 1.0}, "PolynomialConduction, a2 and a3"
     ),
