@@ -49,7 +49,7 @@ def fit_page(fit: Fit) -> Figure:
     columns = len(fit.slots)
     figure = Figure(figsize=(max(4.6 * columns, 7.0), 6.4))
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
-    axes = figure.subplots(2, columns, squeeze=False, gridspec_kw={"height_ratios": [2, 1]})
+    axes = figure.subplots(2, columns, squeeze=False, sharex="col", gridspec_kw={"height_ratios": [2, 1]})
     for upper, lower, slot in zip(axes[0], axes[1], fit.slots, strict=True):
         data_and_law(upper, slot)
         residuals(lower, slot)

@@ -13,7 +13,7 @@ from device_models.errors import InputError
 from device_models.faults import CellFaults
 from device_models.fitting import affine, step_table
 from device_models.fitting.laws import LAWS, SIGNED, UNITS, parameters, update
-from device_models.fitting.pulse_view import Course, picture
+from device_models.fitting.pulse_view import Course, Picture, picture
 from device_models.fitting.results import BOOTSTRAPS, Choice, Estimate, SlotFit, choose, interval, resampled
 from device_models.fitting.tables import Table
 from device_models.fitting.trains import SIGNS, Trains, Windows, find_windows, of_sign
@@ -136,7 +136,7 @@ class _Report:
         shown = picture(drawn[0], self.trains, self.windows, drawn[1])
         return SlotFit(
             "pulses", self.table.source, parts, (*found, *spread), tuple(choices), shown.rms, shown.spread, "S",
-            shown.view, ends, (where, shown.said, *self._one_sided(), *said),
+            shown.view, ends, (where, shown.said, *_wanders(shown), *self._one_sided(), *said),
         )  # fmt: skip
 
     def _estimated(self, *, differ: bool) -> tuple[dict[str, float], dict[str, np.ndarray], int]:
@@ -282,6 +282,13 @@ def _variance(law: tuple[float, float, float, float], n: np.ndarray) -> np.ndarr
     r, _, process, read = law
     grown = n if abs(r - 1) < 1e-12 else (1 - r ** (2.0 * n)) / (1 - r**2)
     return np.asarray(process * grown + read)
+
+
+def _wanders(shown: Picture) -> list[str]:
+    """A long noisy train leaves the mean curve without the law being wrong: noise of pulses adds up."""
+    if not shown.rms > 1.5 * shown.spread:
+        return []
+    return ["residuals are taken from the mean curve; the noise of pulses adds up along a train, as the band shows"]
 
 
 def _one_ahead(error: float, span: float) -> str:

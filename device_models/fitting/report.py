@@ -90,7 +90,7 @@ def fit(*given: str | Path | Table, name: str | None = None, seed: int = 0) -> F
     if not given:
         raise InputError("fit", "needs a measurement", "none", "give a CSV file")
     found = tables.merged([t for one in given for t in ([one] if isinstance(one, Table) else adapters.read(one))])
-    slots = _fitted(found, Streams(seed))
+    slots = _fitted(found, Streams(seed).at("fit"))
     ends, window_from = _window(slots)
     left = {slot: MISSING[slot] for slot in SLOTS if not any(slot in one.parts for one in slots)}
     left |= {"retention": "measured, but no change with time that these data show"} if _still(slots) else {}

@@ -14,50 +14,15 @@ from typing import Any
 import numpy as np
 
 from device_models.fitting import scale
-from device_models.fitting.results import Choice, Estimate, Series, SlotFit, View, choose, interval, need, resampled
+from device_models.fitting.followed import Changes, changes, own_spread
+from device_models.fitting.results import Choice, Estimate, SlotFit, choose, interval, need, resampled
+from device_models.fitting.retention_view import picture
 from device_models.fitting.tables import Table
 from device_models.retention import LogTimeRelaxation, LogTimeShift, PowerLawDrift, Retention, TabulatedRetention
 
 LEAST_DEVICES = 8
 LEAST_IN_BIN = 20
 MOST_BINS = 8
-TIME_GROUP = 1.3  # times within this factor count as one
-SHOWN = 4000
-
-
-@dataclass(frozen=True)
-class Changes:
-    """Changes of conductance: one row for each reading after a device's first.
-
-    Attributes:
-        g0: first reading of the device, siemens.
-        d: reading less g0.
-        t: seconds since the write, equal within a group of times.
-        device: 0, 1, ...; `first` is when the first readings were taken, seconds.
-    """
-
-    g0: np.ndarray
-    d: np.ndarray
-    t: np.ndarray
-    device: np.ndarray
-    first: float
-    source: str
-
-    @property
-    def times(self) -> np.ndarray:
-        """The times, rising."""
-        return np.unique(self.t)
-
-    @property
-    def devices(self) -> int:
-        """How many devices."""
-        return int(self.device.max()) + 1
-
-    def states(self) -> np.ndarray:
-        """First reading by device."""
-        g0 = np.zeros(self.devices)
-        g0[self.device] = self.g0
-        return g0
 
 
 @dataclass(frozen=True)
@@ -110,40 +75,14 @@ def fit(table: Table, rng: np.random.Generator) -> SlotFit:
         notes.append("no change with time that these data show")
     parts: dict[str, Any] = {} if law.part is None else {"retention": law.part}
     return SlotFit(
-        "retention", table.source, parts, tuple(estimates), tuple(choices), rms, _own_spread(rows), "S",
-        _view(rows, law, choices[0].family), _window(table), tuple(notes),
+        "retention", table.source, parts, tuple(estimates), tuple(choices), rms, own_spread(rows), "S",
+        picture(rows, law.mean, law.sigma, choices[0].family), _window(table), tuple(notes),
     )  # fmt: skip
 
 
 def _draws(rows: Changes) -> int:
     """Fewer bootstrap draws for much data: at most about 4e6 weights."""
     return int(np.clip(4e6 // len(rows.d), 40, 200))
-
-
-def changes(table: Table) -> Changes:
-    """A table's readings as changes since each device's first, at the earliest time of all."""
-    t = _grouped(table["t"])
-    first = float(t.min())
-    ids, device = np.unique(table["device"], return_inverse=True)
-    at_start = t == first
-    g0 = np.full(len(ids), np.nan)
-    g0[device[at_start]] = table["g"][at_start]
-    later = ~at_start & np.isfinite(g0[device])
-    need(len(np.unique(t[later])), 1, "times after the first", table.source, "the retention slot")
-    kept, device = np.unique(device[later], return_inverse=True)
-    start = g0[kept][device]
-    return Changes(start, table["g"][later] - start, t[later], device, first, table.source)
-
-
-def _grouped(t: np.ndarray) -> np.ndarray:
-    """Times that lie close together, as their median."""
-    values, which = np.unique(t, return_inverse=True)
-    group, start, begun = np.zeros(len(values), dtype=int), 0, values[0]
-    for k, value in enumerate(values):
-        if value > begun * TIME_GROUP or (begun == 0 and value > 0):
-            start, begun = start + 1, value
-        group[k] = start
-    return np.array([np.median(values[group == k]) for k in range(start + 1)])[group][which]
 
 
 # --- the laws ---
@@ -335,47 +274,6 @@ MAKERS: dict[str, Callable[[Changes, np.ndarray], Law | None]] = {
 # --- what is said of it ---
 
 
-def _own_spread(rows: Changes) -> float:
-    """Root mean square of the deviation between devices of like state (a tenth of all) at one time."""
-    states = rows.states()
-    bins = max(1, min(10, rows.devices // 10))
-    which = np.searchsorted(np.quantile(states, np.linspace(0, 1, bins + 1))[1:-1], rows.g0, side="right")
-    squares = []
-    for t in rows.times:
-        for k in range(bins):
-            d = rows.d[(rows.t == t) & (which == k)]
-            if len(d) > 1:
-                squares.append((np.var(d, ddof=1), len(d)))
-    return float(np.sqrt(np.average([v for v, _ in squares], weights=[n for _, n in squares]))) if squares else np.nan
-
-
 def _window(table: Table) -> tuple[Estimate, Estimate]:
     low, high = np.quantile(table["g_target"], [0.01, 0.99])
     return Estimate("g_min", float(low), np.nan, np.nan, "S"), Estimate("g_max", float(high), np.nan, np.nan, "S")
-
-
-def _view(rows: Changes, law: Law, name: str) -> View:
-    """Changes against time for three classes of state, side by side, with the law's mean and spread of each."""
-    which = np.searchsorted(np.quantile(rows.g0, [1 / 3, 2 / 3]), rows.g0, side="right")
-    data, lines, left = [], [], []
-    for k in np.unique(which):
-        at, aside = np.flatnonzero(which == k), 1.12 ** (int(k) - 1)
-        shown = at[np.linspace(0, at.size - 1, min(at.size, SHOWN // 3)).astype(int)]
-        said = f"{np.median(rows.g0[at]) * 1e6:.3g} µS"
-        data.append(Series(said, rows.t[shown] * aside, rows.d[shown]))
-        left.append(Series(said, rows.t[shown] * aside, rows.d[shown] - law.mean[shown]))
-        lines.append(_class_line(rows, law, at, aside))
-    title, x, y = f"Retention: {name}", "time since the write", "change of conductance"
-    return View(title, x, y, "s", "S", tuple(data), tuple(lines), tuple(left), log_x=True)
-
-
-def _class_line(rows: Changes, law: Law, at: np.ndarray, aside: float) -> Series:
-    """The law's mean and spread over some rows by time; a short bar where there is one time only."""
-    times = np.unique(rows.t[at])
-    here = [at[rows.t[at] == t] for t in times]
-    mean = np.array([np.mean(law.mean[rows_here]) for rows_here in here])
-    sigma = np.array([np.sqrt(np.mean(law.sigma[rows_here] ** 2)) for rows_here in here])
-    x = times * aside
-    if len(times) == 1:
-        x, mean, sigma = np.array([x[0] / 1.04, x[0] * 1.04]), np.repeat(mean, 2), np.repeat(sigma, 2)
-    return Series("law, ± one standard deviation", x, mean, sigma)

@@ -157,9 +157,13 @@ def kind_of(header: list[str], where: str) -> str:
     for kind in KINDS:
         if set(kind.needs) <= have:
             return kind.name
+    if len(header) == 1 and ";" in header[0]:
+        raise InputError(where, "must separate its columns with commas", "semicolons", "export it as CSV with commas")
     best = max(KINDS, key=lambda kind: len(have & set(kind.needs)) / len(kind.needs))
     missing = ", ".join(_with_unit(name) for name in best.needs if name not in have)
-    remedy = f"add {missing} for a {best.title}" if have & set(best.needs) else _all_kinds()
+    if len(header) == 1 and ";" in header[0]:
+        raise InputError(where, "must separate its columns with commas", "semicolons", "export it as CSV with commas")
+    remedy = f"add {missing} for: {best.title}" if have & set(best.needs) else _all_kinds()
     raise InputError(where, "needs the columns of a measurement", ", ".join(header) or "none", remedy)
 
 
@@ -238,9 +242,12 @@ def _words(texts: np.ndarray, where: str, header: str, known: dict[str, int]) ->
 def _check(table: Table) -> None:
     for name in ("g", "g_target", "t"):
         if name in table.columns and len(table) and table[name].min() < 0:
-            row = int(np.argmin(table[name] >= 0))
+            row, unit = int(np.argmin(table[name] >= 0)), SHOWN_UNIT[name]
+            size = UNITS[name][unit]
             place = f"{table.source}, row {row + 2}, column '{_with_unit(name)}'"
-            raise InputError(place, "must not be negative", f"{table[name][row]:g}", "correct the row or its unit")
+            raise InputError(
+                place, "must not be negative", f"{table[name][row] / size:g} {unit}", "correct the row or its unit"
+            )
     if table.kind == "pulses":
         _check_pulses(table)
 

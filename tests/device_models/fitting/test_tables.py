@@ -65,7 +65,7 @@ def test_groups_keep_the_order_of_rows() -> None:
         (("device,t_s,g_uS", "0,1,"), "data.csv, row 2, column 'g_uS': must be a number, got nothing"),
         (("device,t_s,g_uS", "0,1,inf"), "data.csv, row 2, column 'g_uS': must be a number, got inf"),
         (("device,t_s,g_uS", "0,1,3,4,5", "0,1,2,3,4,5"), "data.csv: must have as many fields in each row"),
-        (("device,t_s,g_uS", "0,1,3", "0,2,-3"), "data.csv, row 3, column 'g_uS': must not be negative, got -3e-06"),
+        (("device,t_s,g_uS", "0,1,3", "0,2,-3"), "data.csv, row 3, column 'g_uS': must not be negative, got -3 uS"),
         (("pulse,polarity,g_uS", "1,up,3", "2,sideways,3"), "data.csv, row 3, column 'polarity': must be known"),
         (
             ("pulse,polarity,g_uS", "1,up,3", "3,up,4", "2,up,5"),
@@ -73,6 +73,7 @@ def test_groups_keep_the_order_of_rows() -> None:
         ),
         (("pulse,g_uS", "1,3"), "data.csv: needs the columns of a measurement, got pulse, g_uS; add polarity"),
         (("a,b,c", "1,3,x"), "data.csv: needs the columns of a measurement, got a, b, c; pulse train: pulse"),
+        (("device;t_s;g_uS", "0;1;3"), "data.csv: must separate its columns with commas, got semicolons"),
         (("device,t_s,g_uS",), "data.csv: needs at least one row"),
     ],
 )
