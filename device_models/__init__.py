@@ -8,15 +8,33 @@
     later = device.conductance(device.age(cells, 86400))         # siemens, a day on
 
 A slot of a device takes any class of its family; write your own and let `check_device` hold it to its promises.
+`compact` holds circuit models of single devices; `fitting`, which makes a device of measured files, is loaded on first
+use.
 """
 
-from device_models import conduction, faults, half_select, programming, read_noise, retention, tabulated, update
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from device_models import (
+    compact,
+    conduction,
+    faults,
+    half_select,
+    programming,
+    read_noise,
+    retention,
+    tabulated,
+    update,
+)
 from device_models.cards import load, names, save
 from device_models.checks import check_device
 from device_models.device import Cells, Device, Source, WriteReport
 from device_models.errors import InputError, ParameterError
 from device_models.streams import Streams
 from device_models.window import Window
+
+if TYPE_CHECKING:
+    from device_models import fitting
 
 __all__ = [
     "Cells",
@@ -28,8 +46,10 @@ __all__ = [
     "Window",
     "WriteReport",
     "check_device",
+    "compact",
     "conduction",
     "faults",
+    "fitting",
     "half_select",
     "load",
     "names",
@@ -40,3 +60,14 @@ __all__ = [
     "tabulated",
     "update",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`fitting` at its first use: it needs scipy, which takes longer to load than all the rest."""
+    if name == "fitting":
+        return import_module("device_models.fitting")
+    raise AttributeError(f"module 'device_models' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "fitting"})

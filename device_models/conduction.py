@@ -15,8 +15,11 @@ from device_models.window import Array
 class Conduction(Variant):
     """Slot of I-V nonlinearity, for laws of the form i = g f(v): one curve, scaled by the state.
 
-    `g` is the conductance at small voltage, so f(v) -> v for v -> 0.
+    `g` is the conductance at small voltage, so f(v) -> v for v -> 0. `v_max` is the highest voltage of the measurement,
+    None where the law has no end: a chip that reads above it is refused.
     """
+
+    v_max: Volts | None = None
 
     @abc.abstractmethod
     def drive(self, v: Array) -> Array:
@@ -53,8 +56,7 @@ class Sinh(Conduction):
 class PolynomialConduction(Conduction):
     """i = g (v + a2 v |v| + a3 v^3): the first odd terms of any symmetric curve, fitted to an I-V sweep.
 
-    `a2` is in 1/V, `a3` in 1/V^2. The current must rise with the voltage up to `v_max`; beyond it the fit holds no
-    promise.
+    `a2` is in 1/V, `a3` in 1/V^2. The current must rise with the voltage up to `v_max`.
     """
 
     a2: float = Field(default=0.0, ge=-1e4, le=1e4, description="1/V")

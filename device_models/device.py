@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from device_models.conduction import Conduction, Ohmic
 from device_models.errors import InputError
 from device_models.faults import STUCK_HRS, STUCK_LRS, WORKING, Faults
-from device_models.parameters import Parameters
+from device_models.half_select import HalfSelect
+from device_models.parameters import Parameters, RuleBroken, Volts
 from device_models.programming import Programming, PulsedCells, PulsedProgramming, Written
 from device_models.read_noise import ReadNoise
 from device_models.retention import Retention
@@ -24,12 +25,17 @@ SLOTS = ("faults", "programming", "update", "retention", "read_noise", "conducti
 
 
 class Source(Parameters):
-    """Where a device's numbers come from: the paper, its DOI, and what each figure of it gave."""
+    """Where a device's numbers come from: the paper, its DOI, what each figure of it gave, and where they hold.
+
+    `validity` says it in words; `v_read_max` is the highest read voltage (volts) at which they do, where it is known:
+    a chip that reads above it is refused.
+    """
 
     paper: str = ""
     doi: str = Field(default="", pattern=r"^(10\.\d{4,9}/\S+)?$")
     figures: dict[str, str] = Field(default_factory=dict)
     validity: str = ""
+    v_read_max: Volts | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,7 +114,11 @@ class WriteReport(NamedTuple):
 
 
 class Device(Parameters):
-    """A kind of memristive cell: a window and six slots, each None where it is ideal."""
+    """A kind of memristive cell: a window and six slots, each None where it is ideal.
+
+    `half_select` says how arrays `(..., rows, columns)` without transistors are written: every write and pulse train
+    then disturbs the other cells, once all have had their own pulses. None, or no pulse response: nothing is disturbed.
+    """
 
     name: str = Field(min_length=1)
     title: str = ""
@@ -120,6 +130,28 @@ class Device(Parameters):
     retention: Retention | None = None
     read_noise: ReadNoise | None = None
     conduction: Conduction | None = None
+    half_select: HalfSelect | None = None
+
+    @model_validator(mode="after")
+    def _window_is_covered(self) -> Self:
+        """A law with a range of conductances is no law beyond it; that of a write error is checked target by target."""
+        low, high, margin = self.window.g_min, self.window.g_max, 1e-6 * self.window.span
+        for slot in ("update", "retention", "read_noise"):
+            valid = getattr(getattr(self, slot), "valid", None)
+            if valid is not None and (low < valid[0] - margin or high > valid[1] + margin):
+                rule = f"{slot} holds from {valid[0]:g} to {valid[1]:g} siemens, and must hold in all of the window"
+                got = f"a window of {low:g} to {high:g}"
+                raise RuleBroken(rule, "narrow the window, or measure further and widen 'valid'", got)
+        return self
+
+    def check_read(self, v_read: float) -> None:
+        """Raise `InputError` for a read voltage (volts) above what the source or the I-V law is known for."""
+        law = None if self.conduction is None else self.conduction.v_max
+        known = min((v for v in (self.source.v_read_max, law) if v is not None), default=v_read)
+        if v_read > known:
+            rule = f"must be at most the {known:g} V that '{self.name}' is known for"
+            remedy = f"read at {known:g} V or less, or measure further and raise source.v_read_max or conduction.v_max"
+            raise InputError("v_read", rule, v_read, remedy)
 
     @property
     def ohmic(self) -> bool:
@@ -141,7 +173,10 @@ class Device(Parameters):
         return Cells(g, np.zeros(()), trajectory, CellLimits(low, high), stuck, variation, received)
 
     def program(self, cells: Cells, g_target: np.ndarray, streams: Streams) -> tuple[Cells, WriteReport]:
-        """Write every working cell to its target (siemens, same shape as the cells) and start its clock at 0."""
+        """Write every working cell to its target (siemens, same shape as the cells) and start its clock at 0.
+
+        Its pulses disturb other cells, where they do, as pulses towards the target.
+        """
         self._check_target(cells, g_target)
         written = self._write(cells, g_target, streams)
         g = _unless_stuck(cells, written.g)
@@ -156,7 +191,11 @@ class Device(Parameters):
             seconds=float(np.sum(written.seconds * working)),
         )
         trajectory = self._trajectory(g, streams)
-        return replace(cells, g=g, seconds=np.zeros(()), trajectory=trajectory, pulses=cells.pulses + sent), report
+        after = replace(cells, g=g, seconds=np.zeros(()), trajectory=trajectory, pulses=cells.pulses + sent)
+        if self.half_select is not None:
+            upwards = np.sign(g_target - self.conductance(cells)).astype(np.int64)
+            after = self._disturbed(after, upwards * sent, streams.rng("half_select"))
+        return after, report
 
     def age(self, cells: Cells, seconds: float) -> Cells:
         """The same cells `seconds` later; ageing by a and then by b is ageing by a + b."""
@@ -195,10 +234,11 @@ class Device(Parameters):
         answer = _pulsed(update, self.conductance(cells), n, self.limits(cells), rng, cells.variation)
         g = np.where(pulsed, answer, cells.g)
         seconds, received = np.where(pulsed, 0.0, cells.seconds), cells.pulses + np.abs(n)
-        if self.retention is None or cells.trajectory is None:
-            return replace(cells, g=g, seconds=seconds, pulses=received)
-        trajectory = np.where(pulsed, self.retention.draw(g, rng), cells.trajectory)
-        return replace(cells, g=g, seconds=seconds, trajectory=trajectory, pulses=received)
+        trajectory = cells.trajectory
+        if self.retention is not None and trajectory is not None:
+            trajectory = np.where(pulsed, self.retention.draw(g, rng), trajectory)
+        after = replace(cells, g=g, seconds=seconds, trajectory=trajectory, pulses=received)
+        return self._disturbed(after, n, rng)
 
     def limits(self, cells: Cells) -> CellLimits:
         """The cells' windows now, siemens: `cells.limits` less what the pulses received have worn away."""
@@ -222,6 +262,12 @@ class Device(Parameters):
             remedy = "give the device an update slot, ExponentialUpdate say"
             raise InputError(f"device '{self.name}'", "has no pulse response (its update slot is empty)", "", remedy)
         return self.update
+
+    def _disturbed(self, cells: Cells, pulses: Array, rng: Any) -> Cells:
+        """The cells after the pulses that others of their array had."""
+        if self.half_select is None or self.update is None or len(cells.shape) < 2:
+            return cells
+        return self.half_select.apply(self.replace(half_select=None), cells, pulses, rng)
 
     def _write(self, cells: Cells, g_target: np.ndarray, streams: Streams) -> Written:
         """The outcome of a write, stuck cells aside."""

@@ -14,8 +14,8 @@ class Endurance(Parameters):
 
     With d = max(0, log10(pulses / onset)) decades beyond the onset, g_max falls by `high_per_decade` d and g_min rises
     by `low_per_decade` d, both as fractions of the cell's own fresh span; once the two ends meet the cell is dead and
-    they stay together. The shape is a plain description of the closing windows of analogue ReRAM under incremental
-    pulses (Zhao et al., IEDM 2018, 20.2); onset and slopes are the device's own.
+    they stay together. The shape is a plain description: that the window of analogue ReRAM closes under incremental
+    pulses is reported by Zhao et al., IEDM 2018, doi 10.1109/IEDM.2018.8614664; onset and slopes are the device's own.
     """
 
     onset: float = Field(ge=1, le=1e15, description="pulses")

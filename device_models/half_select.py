@@ -3,23 +3,39 @@
 A write puts its full voltage on one cell. In scheme "V/2" the other cells of its row and column see half of it. In
 "V/3" they see a third, and all cells of other rows and columns a third with the opposite sign. Chen, IEEE Trans.
 Electron Devices 60, 1318 (2013). Behind transistors ("1T1R") no other cell sees anything.
+In a card this is the section `half_select`, and the device then disturbs its arrays at every write and pulse train.
 """
 
 from __future__ import annotations
 
 import abc
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from pydantic import Field
 
-from device_models.device import Cells, Device
 from device_models.errors import InputError
 from device_models.parameters import Parameters, Variant, Volts
 from device_models.window import Array
 
 FRACTIONS = {"V/2": 1 / 2, "V/3": 1 / 3, "1T1R": 0.0}
+
+
+class Shaped(Protocol):
+    """Cells of an array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+C = TypeVar("C", bound=Shaped)
+
+
+class Pulsed(Protocol[C]):
+    """A device, as far as a disturb needs one: what pulses do to its cells."""
+
+    def pulse(self, cells: C, n: Array, rng: Any) -> C: ...
 
 
 class Exposures(NamedTuple):
@@ -107,11 +123,12 @@ class HalfSelect(Parameters):
         seen = self.exposures(pulses)
         return seen.up * self.chance, seen.down * self.chance
 
-    def apply(self, device: Device, cells: Cells, pulses: Array, rng: Any) -> Cells:
+    def apply(self, device: Pulsed[C], cells: C, pulses: Array, rng: Any) -> C:
         """The cells after all of an array was written with `pulses`: those that were disturbed have moved.
 
         Args:
-            device: the kind of cell; its update slot says what a pulse does.
+            device: the kind of cell; its update slot says what a pulse does. It has no `half_select` of its own, or
+                every disturb would disturb again.
             cells: the cells after their own writes, `(..., rows, columns)`.
             pulses: as in `exposures`; the shape of the cells.
             rng: a generator with `binomial`, drawing beside the cells.

@@ -216,4 +216,18 @@ def _plain_problem(cls: type[Parameters], where: tuple[str, ...], detail: ErrorD
     field = cls.model_fields.get(where[1]) if len(where) > 1 else None
     unit = f" ({field.description})" if field is not None and field.description else ""
     rule = detail["msg"].replace("Input should be", "must be").replace("Value error, ", "")
-    return Problem(where, rule + unit, shown(repr(detail["input"])), "")
+    rule = rule.replace("a valid tuple", "a list")
+    return Problem(where, rule + unit, shown(repr(detail["input"])), _plain_remedy(detail, unit))
+
+
+def _plain_remedy(detail: ErrorDetails, unit: str) -> str:
+    """What to do about a broken rule of pydantic's, where the value tells what was meant."""
+    value, rule = detail["input"], detail["type"]
+    if isinstance(value, str) and rule in ("float_type", "int_type"):
+        return "write a plain number in SI units, without quotes"
+    if isinstance(value, float) and rule == "int_type" and value.is_integer():
+        return f"write {value:.0f}"
+    if rule == "less_than_equal" and "fraction" in unit and value <= 100:
+        return f"write {value / 100:g} for {value:g} %"
+    known = {"tuple_type": "write it in brackets, with commas", "string_type": "write it in quotes"}
+    return known.get(rule, "")

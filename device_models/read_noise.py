@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from device_models.errors import InputError
-from device_models.parameters import Floats, Fraction, RuleBroken, Seconds, Siemens, Spread, Variant
+from device_models.parameters import Floats, Fraction, RuleBroken, Seconds, Siemens, SiemensRange, Spread, Variant
 from device_models.window import Array
 
 PER_DECADE = 2  # relaxation rates that make up a decade of a 1/f spectrum: its ripple is below 5 %
@@ -72,10 +72,14 @@ class ProportionalNoise(ReadNoise):
 
 
 class PolynomialNoise(ReadNoise):
-    """State-dependent noise: sigma(g) = sum_k coefficients[k] (g / g_ref)^k, coefficients in siemens, at least 0."""
+    """State-dependent noise: sigma(g) = sum_k coefficients[k] (g / g_ref)^k, coefficients in siemens, at least 0.
+
+    `valid` is the range in siemens for which the measurement holds: a device with a wider window is refused.
+    """
 
     coefficients: Floats = Field(min_length=1, description="siemens")
     g_ref: Siemens = Field(gt=0)
+    valid: SiemensRange | None = Field(default=None, description="siemens")
 
     @model_validator(mode="after")
     def _in_siemens(self) -> Self:

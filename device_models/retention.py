@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
-from device_models.parameters import FloatRange, FloatRows, Floats, RuleBroken, Seconds, Siemens, Variant
+from device_models.parameters import FloatRange, FloatRows, Floats, RuleBroken, Seconds, Siemens, SiemensRange, Variant
 from device_models.window import Array
 
 BOLTZMANN = 8.617333262e-5  # electronvolts per kelvin (exact in the SI of 2019)
@@ -24,6 +24,13 @@ def _kelvin(value: float) -> float:
     return value
 
 
+def _electronvolts(value: float) -> float:
+    if value != 0 and not 1e-3 <= value <= 5:
+        raise RuleBroken("must be in electronvolts, 0 or between 0.001 and 5", "did you give joules or kJ/mol?")
+    return value
+
+
+ElectronVolts = Annotated[float, AfterValidator(_electronvolts), Field(description="electronvolts")]
 Kelvin = Annotated[float, AfterValidator(_kelvin), Field(description="kelvin")]
 
 
@@ -87,12 +94,14 @@ class LogTimeRelaxation(Retention):
 
     sigma(g, t_i) = sum_k sigma[i][k] (g / g_ref)^k siemens at the times `times`, linear in log t between them, zero
     at `t0` and constant after the last. The fast rise and the logarithmic tail follow Wan et al., Nature 608, 504
-    (2022), Extended Data Fig. 3.
+    (2022), Extended Data Fig. 3. `valid` is the range of written conductances in siemens for which the polynomials
+    hold: a device with a wider window is refused.
     """
 
     times: Floats = Field(min_length=1, description="seconds")
     sigma: FloatRows = Field(min_length=1, description="siemens, one polynomial per time")
     g_ref: Siemens = Field(gt=0)
+    valid: SiemensRange | None = Field(default=None, description="siemens")
     t0: Seconds = Field(default=1e-6, gt=0)
 
     @model_validator(mode="after")
@@ -124,7 +133,8 @@ class LogTimeShift(Retention):
     standard deviation at `t0`. The mean begins to move at t0. The spread follows its line also before, back to where
     it is 0; with a slope of 0 it is there at once after the write. The conductance is kept at or above 0.
     The form fits analog CMO/HfOx cells at any level, with t0 = 1 s, shift -0.0890, spread 0.4118 and spread_slope
-    0.0420 microsiemens: ReRamCMONoiseModel of the IBM Analog Hardware Acceleration Kit, after Falcone et al.
+    0.0420 microsiemens: ReRamCMONoiseModel of the IBM Analog Hardware Acceleration Kit, after Falcone et al.,
+    arXiv:2502.04524 (2025).
     """
 
     shift: float = Field(default=0.0, description="siemens")
@@ -242,7 +252,7 @@ class Arrhenius(Retention):
     """
 
     law: Retention
-    activation_energy: float = Field(ge=0, le=5, description="electronvolts")
+    activation_energy: ElectronVolts
     measured_at: Kelvin
     temperature: Kelvin
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -14,6 +16,17 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 TESTS = Path(__file__).parent
+
+
+class Ended(NamedTuple):
+    """How a command ended: exit code, stdout and stderr."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,3 +49,19 @@ def real_data(monkeypatch: pytest.MonkeyPatch) -> Path:
         refuse(f"needs real data: set CIMSIM_DATA to their folder ({folder} is none)")
     monkeypatch.setenv("CIMSIM_DATA", str(folder))
     return folder
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command line in an empty directory."""
+    from cimsim.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Ended:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, *capsys.readouterr())
+
+    return call

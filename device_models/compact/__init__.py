@@ -6,7 +6,8 @@
     update = compact.to_update(compact.yakopcic.MIAO, compact.Pulse(v_set=0.6, ...))
     device = dm.Device(name="physical", window=..., update=update)
 
-`PUBLISHED` holds the published parameter sets by name.
+In a card the slot is a `CompactUpdate`, which holds model and pulses. `PUBLISHED` holds the published parameter sets by
+name.
 """
 
 from device_models.compact import hp, stanford, vteam, yakopcic
@@ -15,6 +16,7 @@ from device_models.compact.hp import LinearIonDrift
 from device_models.compact.integrate import Trace, simulate
 from device_models.compact.model import CompactModel
 from device_models.compact.pulses import Pulse, state_of, to_update, window_of
+from device_models.compact.slot import CompactUpdate
 from device_models.compact.stanford import StanfordPKU
 from device_models.compact.vteam import VTEAM
 from device_models.compact.windows import Biolek, DriftWindow, Joglekar, Prodromakis, Strukov
@@ -37,6 +39,7 @@ __all__ = [
     "VTEAM",
     "Biolek",
     "CompactModel",
+    "CompactUpdate",
     "DriftWindow",
     "Joglekar",
     "LinearIonDrift",

@@ -152,12 +152,13 @@ def _polynomial(sweeps: Sweeps, name: str, counts: np.ndarray) -> np.ndarray:
 def _part(name: str, values: np.ndarray, sweeps: Sweeps) -> Conduction | None:
     """The slot's part; None where the curve breaks its rules."""
     given = {n: float(x) for n, x in zip(LAWS[name], values, strict=True)}
+    v_max = float(np.abs(sweeps.v).max())
     try:
         if name == "Ohmic":
-            return Ohmic()
+            return Ohmic(v_max=v_max)
         if name == "Sinh":
-            return Sinh(**given)
-        return PolynomialConduction(**given, v_max=float(np.abs(sweeps.v).max()))
+            return Sinh(**given, v_max=v_max)
+        return PolynomialConduction(**given, v_max=v_max)
     except ParameterError:
         return None
 

@@ -39,9 +39,11 @@ def fit(table: Table, rng: np.random.Generator) -> SlotFit:
 
 def _view(estimates: list[Estimate]) -> View:
     """The share of each kind, its interval beside it."""
-    data = Series("share of cells", np.arange(2.0), np.array([e.value for e in estimates]))
-    bars = []
-    for k, e in enumerate(estimates):
-        middle, reach = np.full(2, (e.low + e.high) / 2), np.full(2, (e.high - e.low) / 2)
-        bars.append(Series("95 % interval", np.array([k - 0.1, k + 0.1]), middle, reach))
-    return View("Stuck cells", "0: at LRS, 1: at HRS", "share of cells", "", "", (data,), tuple(bars), (), "")
+    data = Series("measured", np.arange(2.0), np.array([e.value for e in estimates]))
+    gap = [np.nan]  # between the two bars
+    x = np.concatenate([np.r_[k - 0.1, k + 0.1, gap] for k in range(2)])
+    middle = np.concatenate([np.r_[np.full(2, (e.low + e.high) / 2), gap] for e in estimates])
+    reach = np.concatenate([np.r_[np.full(2, (e.high - e.low) / 2), gap] for e in estimates])
+    bars = Series("95 % interval", x, middle, reach)
+    names = ("stuck at LRS", "stuck at HRS")
+    return View("Stuck cells", "", "share of cells", "", "", (data,), (bars,), (), "", names=names)

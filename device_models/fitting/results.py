@@ -55,7 +55,10 @@ class Series:
 
 @dataclass(frozen=True)
 class View:
-    """A fit as a picture: measured points, the law's lines and what is left over; x and y are in `x_unit`, `y_unit`."""
+    """A fit as a picture: measured points, the law's lines and what is left over; x and y are in `x_unit`, `y_unit`.
+
+    `names` stand for x = 0, 1, ... where x is no number.
+    """
 
     title: str
     x_label: str
@@ -67,6 +70,7 @@ class View:
     residual: tuple[Series, ...]
     residual_unit: str = "S"
     log_x: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

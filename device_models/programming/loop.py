@@ -39,7 +39,8 @@ class VerifyLoop(PulsedProgramming):
     def _one_tolerance(self) -> Self:
         if (self.tolerance is None) == (self.tolerance_share is None):
             got = "neither" if self.tolerance is None else "both"
-            raise RuleBroken("needs either 'tolerance' (siemens) or 'tolerance_share' (of the span)", value=got)
+            rule = "needs either 'tolerance' (siemens) or 'tolerance_share' (of the span)"
+            raise RuleBroken(rule, "give one of them", got)
         return self
 
     def accepts(self, span: float) -> float:

@@ -119,7 +119,7 @@ class LinearStepUpdate(AffineUpdate):
     """A change that falls linearly along the window: step (1 +- asymmetry) (1 - slope y), y the share already gone.
 
     A slope of 0 is `LinearUpdate`, 1 comes to rest at the window's end (`SoftBoundsUpdate`), a negative one grows. The
-    linear-step device of Rasch et al., AICAS (2021), arXiv:2104.02184.
+    linear-step device of the toolkit of Rasch et al., arXiv:2104.02184 (2021).
     """
 
     SIGNED: ClassVar[frozenset[str]] = frozenset({"asymmetry", "slope_up", "slope_down"})

@@ -52,8 +52,8 @@ class ExponentialStepUpdate(IteratedUpdate):
 class PowerStepUpdate(IteratedUpdate):
     """A change by a power of the share ahead: step (1 +- asymmetry) (1 - y)^gamma.
 
-    gamma 0 is `LinearUpdate`, 1 soft bounds. The power-step device of Rasch et al., AICAS (2021), arXiv:2104.02184,
-    after the phase-change memory of Nandakumar et al., Front. Neurosci. 14, 406 (2020).
+    gamma 0 is `LinearUpdate`, 1 soft bounds. Fusi and Abbott, Nat. Neurosci. 10, 485 (2007), and for HfO2 Frascaroli et
+    al., Sci. Rep. 8, 7178 (2018); the power-step device of the toolkit of Rasch et al., arXiv:2104.02184 (2021).
     """
 
     step_size: Siemens = Field(gt=0)

@@ -16,8 +16,8 @@ class PulseScheme(Parameters):
     """A ramp of pulses from the first to the last, both amplitude and width linear in the pulse's place on the ramp.
 
     `volts` and `seconds` are magnitude and width of the first and of the last pulse. The change by a pulse grows as
-    exp(V / volts_per_e) and as width^power: the exponential dependence on voltage of ionic switching, Alibart et al.,
-    Nanotechnology 23, 075201 (2012). Only the ratio to the first pulse enters.
+    exp(V / volts_per_e) and as width^power: rates of ionic switching depend exponentially on voltage (Jo, Kim and Lu,
+    Nano Lett. 9, 496 (2009)). Only the ratio to the first pulse enters.
     """
 
     volts: FloatPair = (1.0, 1.0)
@@ -45,7 +45,8 @@ class RampedUpdate(IteratedUpdate):
     A cell that has gone the share y of its window gets the pulse at the place y of the ramp; one that reverses is
     therefore answered by the pulse that its state asks for, and no count of pulses since the reversal is kept. `up` and
     `down` are the ramps of both directions. The mean change is the law's own times the ramp's ratio to its first pulse;
-    the C2C noise is the law's own. Ramps that straighten the response: Jang et al., IEEE EDL 36, 457 (2015).
+    the C2C noise is the law's own. Such pulses straighten the response at the cost of a read before each: Jang et al.,
+    IEEE EDL 36, 457 (2015).
     """
 
     law: StepUpdate

@@ -14,7 +14,7 @@ from device_models.device import Device
 from device_models.faults import CellFaults, Fabricated, Faults
 from device_models.parameters import Spread, Variant
 from device_models.programming import SpanError, VerifyLoop, WriteError, WriteVerify, Written, shortcut
-from device_models.read_noise import ReadNoise
+from device_models.read_noise import AbsoluteNoise, OneOverFNoise, ReadNoise, SumOfNoise, TelegraphNoise
 from device_models.retention import Retention
 from device_models.update import (
     ExponentialStepUpdate,
@@ -49,6 +49,10 @@ LAWS: list[StepUpdate] = [
 LAWS.append(RampedUpdate(law=LAWS[3], up=PulseScheme(volts=(1.0, 1.5), volts_per_e=0.3), down=PulseScheme(power=0.5)))
 LOOP = VerifyLoop(tolerance_share=0.02, max_pulses=200, pulse_energy=1e-12, pulse_seconds=1e-7)
 SOUND = [PLAIN.replace(name=type(law).__name__, update=law) for law in LAWS]
+RARE = TelegraphNoise(amplitude=0.3, exponent=0.5, tau_high=1e-4, tau_low=3e-2)
+EVEN = TelegraphNoise(amplitude=0.2, tau_high=1e-3, tau_low=1e-3)
+SUM = SumOfNoise(parts=(OneOverFNoise(q=0.01, g_ref=1e-5), RARE, EVEN))
+SOUND += [PLAIN.replace(name=f"read noise {k}", read_noise=law) for k, law in enumerate((RARE, EVEN, SUM))]
 SOUND.append(PULSED.replace(name="loop", programming=LOOP))
 SOUND.append(PLAIN.replace(name="noisy loop", update=LAWS[1], programming=LOOP.replace(read_sigma=1e-6)))
 SOUND.append(PLAIN.replace(name="shortcut", programming=shortcut(LOOP, LAWS[0], PLAIN.window, targets=9, cells=400)))
@@ -125,6 +129,16 @@ class ErrorTwiceAsWide(WriteError):
 class NoiseTwiceAsWide(UnseededNoise):
     def read(self, g: Any, rng: Any, seconds: Any = 0.0) -> Any:
         return g + 2e-6 * rng.standard_normal(g.shape)
+
+
+class TelegraphOfHalfTheSigma(TelegraphNoise):
+    def sigma(self, g: Any, seconds: Any) -> Any:
+        return 0.5 * super().sigma(g, seconds)
+
+
+class TelegraphAboveTheMean(TelegraphNoise):
+    def sampler(self, g: Any, seconds: Any = 0.0) -> Any:
+        return lambda rng: self.gap(g) * (rng.random(g.shape) < self.share_high)
 
 
 class NoiseInsideTheWindow(UnseededNoise):
@@ -205,6 +219,8 @@ VERIFIED = "A verified write ends within its tolerance or is reported as failed.
 CURVE = "The I-V curve is odd, rises, and is ohmic at small voltage."
 
 WIDE = SpanError(error=0.05)
+TELEGRAPH = {"amplitude": 0.2, "tau_high": 1e-3, "tau_low": 1e-3}
+GAUSSIAN = AbsoluteNoise(std=2e-7)
 
 BROKEN = [
     ("faults", ForgetsItsValue(), CARD, "It came back different."),
@@ -219,6 +235,9 @@ BROKEN = [
     ("programming", ErrorTwiceAsWide(), WRITES, "Declared 6e-05 +- 1e-06 S, written "),
     ("read_noise", NoiseTwiceAsWide(), READS, "Declared 1e-05 +- 1e-06 S, read "),
     ("read_noise", NoiseInsideTheWindow(), READS, "Declared 1e-05 +- 1e-06 S, read "),
+    ("read_noise", TelegraphOfHalfTheSigma(**TELEGRAPH), READS, "Declared 1e-05 +- 5e-07 S, read 1.00"),
+    ("read_noise", TelegraphAboveTheMean(**TELEGRAPH), READS, "Declared 1e-05 +- 1e-06 S, read 1.1"),
+    ("read_noise", SumOfNoise(parts=(GAUSSIAN, TelegraphOfHalfTheSigma(**TELEGRAPH))), READS, "Declared 1e-05 +- "),
     ("update", Backwards(), PULSES, "-3 pulses at 0.3 of the window moved the mean by 3e-06 S."),
     ("update", OutOfTheWindow(), PULSES, "-3 pulses left the window."),
     ("update", OneForAll(), TRAINS, "Off by "),

@@ -8,14 +8,14 @@ import pytest
 
 from device_models.cards import load, parse
 from device_models.checks import check_device
-from device_models.conduction import Ohmic, Sinh
-from device_models.device import SLOTS, Cells, Device, stack_cells
+from device_models.conduction import Ohmic, PolynomialConduction, Sinh
+from device_models.device import SLOTS, Cells, Device, Source, stack_cells
 from device_models.endurance import Endurance
-from device_models.errors import InputError
+from device_models.errors import InputError, ParameterError
 from device_models.faults import STUCK_HRS, STUCK_LRS, WORKING, CellFaults
 from device_models.parameters import to_dict
 from device_models.programming import PolynomialError, SpanError, WriteError, WriteVerify
-from device_models.read_noise import ProportionalNoise
+from device_models.read_noise import PolynomialNoise, ProportionalNoise
 from device_models.retention import LogTimeRelaxation, PowerLawDrift
 from device_models.streams import Streams
 from device_models.update import ExponentialUpdate
@@ -487,3 +487,50 @@ def test_cells_in_foreign_arrays_take_the_same_pulses(device: Device) -> None:
 def test_foreign_voltages_are_driven_alike() -> None:
     v = np.linspace(-0.3, 0.3, 7)
     np.testing.assert_array_equal(FULL.drive(ForeignArray(v)).get(), FULL.drive(v))
+
+
+# --- numbers used where they do not hold ---
+
+
+@pytest.mark.parametrize(
+    ("slot", "law"),
+    [
+        ("retention", LogTimeRelaxation(times=(1.0,), sigma=((1e-6,),), g_ref=40e-6, valid=(0.0, 40e-6))),
+        ("read_noise", PolynomialNoise(coefficients=(1e-6,), g_ref=40e-6, valid=(0.0, 40e-6))),
+    ],
+)
+def test_a_law_must_hold_in_all_of_the_window(slot: str, law: Any) -> None:
+    Device(name="inside", window=Window(g_min=0.0, g_max=40e-6), **{slot: law})
+    with pytest.raises(ParameterError) as caught:
+        Device(name="outside", window=Window(g_min=1e-6, g_max=50e-6), **{slot: law})
+    rule = f"Device: {slot} holds from 0 to 4e-05 siemens, and must hold in all of the window"
+    remedy = "narrow the window, or measure further and widen 'valid'"
+    assert str(caught.value) == f"{rule}, got a window of 1e-06 to 5e-05; {remedy}"
+
+
+def test_a_published_polynomial_is_not_stretched_to_another_window() -> None:
+    """At 100 uS the relaxation of Wan 2022 would be negative, and was taken as none."""
+    with pytest.raises(ParameterError, match=r"^Device: retention holds from 0 to 4e-05 siemens"):
+        load("hfox-wan-2022").replace(window=Window(g_min=1e-6, g_max=100e-6))
+
+
+@pytest.mark.parametrize(
+    ("device", "known"),
+    [
+        (IDEAL.replace(source=Source(v_read_max=0.3)), 0.3),
+        (IDEAL.replace(conduction=PolynomialConduction(a3=1.0, v_max=0.4)), 0.4),
+        (IDEAL.replace(conduction=Sinh(v0=0.3, v_max=0.2), source=Source(v_read_max=0.3)), 0.2),
+        (load("generic-rram"), 0.3),
+    ],
+)
+def test_a_read_beyond_what_is_known_is_refused(device: Device, known: float) -> None:
+    device.check_read(known)
+    with pytest.raises(InputError) as caught:
+        device.check_read(0.5)
+    rule = f"must be at most the {known:g} V that '{device.name}' is known for, got 0.5"
+    assert str(caught.value).startswith(f"v_read: {rule}; read at {known:g} V or less, or measure further")
+
+
+def test_where_no_end_is_known_any_read_is_taken() -> None:
+    IDEAL.check_read(5.0)
+    IDEAL.replace(conduction=Sinh(v0=0.3)).check_read(5.0)

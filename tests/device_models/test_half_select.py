@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+import device_models as dm
 from device_models.device import Cells, Device
 from device_models.errors import InputError, ParameterError
 from device_models.faults import FaultMap
@@ -217,3 +219,57 @@ def test_an_impossible_scheme_is_refused(values: dict[str, Any], text: str) -> N
 @pytest.mark.parametrize("select", [HALF, THIRD, NONE, HALF.replace(disturb=ALWAYS)], ids=str)
 def test_it_survives_the_way_through_plain_values(select: HalfSelect) -> None:
     assert HalfSelect(**to_dict(select)) == select
+
+
+# --- in a device ---
+
+ARRAYS = DEVICE.replace(half_select=HALF)
+
+
+def test_a_device_that_half_selects_disturbs_at_every_pulse_train() -> None:
+    cells, pulses = written(), one_cell(400)
+    after = ARRAYS.pulse(cells, pulses, Streams(3).rng("pulse"))
+    rng = Streams(3).rng("pulse")
+    own = DEVICE.pulse(cells, pulses, rng)
+    np.testing.assert_array_equal(after.g, HALF.apply(DEVICE, own, pulses, rng).g)
+    moved = (after.g - cells.g) / STEP
+    assert moved[2, 3] == pytest.approx(400)
+    others = np.delete(moved[2], 3)
+    assert others.mean() == pytest.approx(400 * HALF.chance, abs=5 * math.sqrt(400 * HALF.chance / others.size))
+    assert not np.delete(np.delete(moved, 2, axis=0), 3, axis=1).any()
+
+
+def test_a_device_that_half_selects_disturbs_at_every_write_towards_the_targets() -> None:
+    """Each cell is written by one pulse: its line mates go up where it went up, and down where it went down."""
+    device = ARRAYS.replace(half_select=HALF.replace(disturb=ALWAYS))
+    streams, shape = Streams(0), (ROWS, COLUMNS)
+    up, _ = device.program(device.fabricate(shape, streams), np.full(shape, 50e-6), streams)
+    np.testing.assert_allclose(up.g, 50e-6 + (ROWS + COLUMNS - 2) * STEP, rtol=1e-9)
+    target = up.g.copy()
+    target[2, 3] -= 10e-6
+    down, _ = device.program(up, target, streams)
+    expected = np.full(shape, 0.0)
+    expected[2], expected[:, 3] = -STEP, -STEP
+    expected[2, 3] = -10e-6
+    np.testing.assert_allclose(down.g - up.g, expected, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "device",
+    [ARRAYS.replace(half_select=NONE), ARRAYS.replace(update=None), DEVICE],
+    ids=["1T1R", "no pulse response", "no half select"],
+)
+def test_transistors_and_ideal_cells_are_written_as_they_were(device: Device) -> None:
+    np.testing.assert_array_equal(written(device=device).g, np.full((ROWS, COLUMNS), 50e-6))
+
+
+def test_cells_that_are_no_array_have_no_lines() -> None:
+    assert written((50,), device=ARRAYS).g.tolist() == [50e-6] * 50
+
+
+def test_half_select_is_a_section_of_a_card(tmp_path: Path) -> None:
+    device = dm.load(dm.save(ARRAYS, tmp_path / "passive.toml"))
+    assert device == ARRAYS
+    assert all(not finding.broken for finding in dm.check_device(device))
+    text = (tmp_path / "passive.toml").read_text()
+    assert '[half_select.disturb]\nkind = "ExponentialDisturb"' in text

@@ -14,12 +14,14 @@ from pydantic import ValidationError
 from device_models.cards import load, names
 from device_models.device import Device
 from device_models.errors import ParameterError
+from device_models.faults import CellFaults
 from device_models.parameters import FloatRange, Floats, Parameters, Siemens, SiemensRange, Variant, Volts, to_dict
 from device_models.read_noise import ProportionalNoise
 from device_models.window import Window
 
 WINDOW = {"g_min": 1e-6, "g_max": 1e-4}
 SIEMENS = "must be in siemens, 0 or between 1e-12 and 0.1"
+PLAIN = "write a plain number in SI units, without quotes"
 
 discs = st.builds(lambda radius: Disc(radius=radius), st.floats(0, 1e3))
 boxes = st.builds(lambda label: Box(label=label), st.none() | st.text())
@@ -68,6 +70,18 @@ def message(make: Any, **values: Any) -> str:
 
 
 @pytest.mark.parametrize(
+    ("value", "remedy"), [(2, "; write 0.02 for 2 %"), (1.5, "; write 0.015 for 1.5 %"), (200, "")]
+)
+def test_a_percentage_in_the_place_of_a_fraction_is_seen(value: float, remedy: str) -> None:
+    rule = "CellFaults.stuck_lrs: must be less than or equal to 1 (fraction, 0 to 1)"
+    assert message(CellFaults, stuck_lrs=value) == f"{rule}, got {value}{remedy}"
+
+
+def test_one_number_where_a_list_is_wanted_gets_brackets() -> None:
+    assert message(Limits, span=1.6) == "Limits.span: must be a list, got 1.6; write it in brackets, with commas"
+
+
+@pytest.mark.parametrize(
     ("values", "text"),
     [
         ({"g_max": 100.0}, f".g_max: {SIEMENS}, got 100.0; did you mean 100e-6?"),
@@ -77,12 +91,13 @@ def message(make: Any, **values: Any) -> str:
         ({"spacing": "lin"}, ".spacing: must be 'linear' or 'log', got 'lin'"),
         ({"g_min": float("nan")}, ".g_min: must be a finite number (siemens), got nan"),
         ({"g_min": float("inf")}, ".g_min: must be a finite number (siemens), got inf"),
-        ({"g_min": "1e-6"}, ".g_min: must be a valid number (siemens), got '1e-6'"),
+        ({"g_min": "1e-6"}, f".g_min: must be a valid number (siemens), got '1e-6'; {PLAIN}"),
         ({"g_min": True}, ".g_min: must be a valid number (siemens), got True"),
         ({"g_min": None}, ".g_min: must be a valid number (siemens), got None"),
-        ({"levels": "False"}, ".levels: must be a valid integer, got 'False'"),
+        ({"levels": "False"}, f".levels: must be a valid integer, got 'False'; {PLAIN}"),
         ({"levels": True}, ".levels: must be a valid integer, got True"),
-        ({"levels": 3.0}, ".levels: must be a valid integer, got 3.0"),
+        ({"levels": 3.0}, ".levels: must be a valid integer, got 3.0; write 3"),
+        ({"levels": 3.5}, ".levels: must be a valid integer, got 3.5"),
         ({"levels": 1}, ".levels: must be greater than or equal to 2, got 1"),
         ({"level": 3}, ": unknown name, got 'level'; did you mean 'levels'? Known: g_min, g_max, levels, spacing"),
     ],
@@ -183,7 +198,7 @@ def test_a_family_knows_its_members() -> None:
         ({"sides": [1.0, 1.0]}, ": needs a 'kind', got none; one of Disc, Box"),
         ({"kind": "Disc"}, ".radius: is required, got nothing; give it a value"),
         ({"kind": "Box", "side": [1.0]}, ": unknown name, got 'side'; did you mean 'sides'? Known: sides, label"),
-        ({"kind": "Disc", "radius": "False"}, ".radius: must be a valid number, got 'False'"),
+        ({"kind": "Disc", "radius": "False"}, f".radius: must be a valid number, got 'False'; {PLAIN}"),
         (3, ": must be a valid dictionary or instance of Shape, got 3"),
     ],
     ids=str,

@@ -368,6 +368,7 @@ def test_an_impossible_drift_is_refused(values: dict[str, Any], text: str) -> No
         (TABLE, {"sigma": ((-1e-9, 0.0, 0.0),) * 3}, "TabulatedRetention: sigma must not be negative (a standard devi"),
         (SLOWED, {"temperature": 85.0}, "Arrhenius.temperature: must be in kelvin, between 100 and 1000, got 85.0; "),
         (SLOWED, {"measured_at": 100.0, "activation_energy": 2.0}, "Arrhenius: must not stretch time by more than exp"),
+        (SLOWED, {"activation_energy": 1.6e-19}, "Arrhenius.activation_energy: must be in electronvolts, 0 or between"),
         (SLOWED, {"law": {"kind": "Powerlaw"}}, "Arrhenius.law: unknown 'kind', got Powerlaw; did you mean 'PowerLaw"),
     ],
 )

@@ -28,6 +28,7 @@ NOISY = ExponentialUpdate(pulses_up=100, pulses_down=100, nl_up=1.0, nl_down=-1.
 EXACT = LinearUpdate(step_size=1e-6)
 LOOP = VerifyLoop(tolerance=2e-6, max_pulses=300)
 N = 20_000
+EITHER = "needs either 'tolerance' (siemens) or 'tolerance_share' (of the span)"
 
 
 def device(loop: Any = LOOP, update: Update | None = NOISY, **slots: Any) -> Device:
@@ -195,8 +196,8 @@ def test_a_loop_without_cells_says_what_it_needs() -> None:
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"tolerance": None}, "VerifyLoop: needs either 'tolerance' (siemens) or 'tolerance_share' (of the span)"),
-        ({"tolerance_share": 0.1}, "VerifyLoop: needs either 'tolerance' (siemens) or 'tolerance_share' (of the span)"),
+        ({"tolerance": None}, f"VerifyLoop: {EITHER}, got neither; give one of them"),
+        ({"tolerance_share": 0.1}, f"VerifyLoop: {EITHER}, got both; give one of them"),
         ({"tolerance": 2.0}, "VerifyLoop.tolerance: must be in siemens, 0 or between 1e-12 and 0.1, got 2.0; did you"),
         ({"coarse": 0}, "VerifyLoop.coarse: must be greater than or equal to 1"),
         ({"pulse_energy": 1.0}, "VerifyLoop.pulse_energy: must be less than or equal to 0.001 (joules), got 1.0"),

@@ -39,6 +39,7 @@ def test_every_measurement_fills_its_slot(whole: Fit) -> None:
     device, middle = whole.device, np.array([60e-6])
     assert isinstance(device.update, ExponentialUpdate)
     assert isinstance(device.conduction, Sinh)
+    assert device.conduction.v_max == 0.5
     assert isinstance(device.programming, WriteError)
     assert device.programming.sigma(middle, device.window)[0] == pytest.approx(2e-6, rel=0.15)
     assert device.read_noise is not None
