@@ -18,6 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cimsim import datasets
+from cimsim.datasets import files
+from cimsim.datasets import idx as idx_files
+from cimsim.datasets.idx import IdxFiles, read_idx
 from device_models.errors import InputError
 
 STEMS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -96,7 +99,7 @@ def test_shipped_file_in_the_package_comes_before_the_checkouts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "cimsim"
-    monkeypatch.setattr(datasets.resources, "files", lambda _: package)
+    monkeypatch.setattr(files.resources, "files", lambda _: package)
     with pytest.raises(InputError, match=r"note\.txt: must come with the package"):
         datasets.shipped("note.txt")
     for folder in (tmp_path / "data", package / "data"):
@@ -141,7 +144,7 @@ def test_local_files_are_read_plain_or_gzipped(
 def test_idx_round_trip(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, gz: bool) -> None:
     path = tmp_path_factory.getbasetemp() / "round-trip"
     path.write_bytes(gzip.compress(idx(array)) if gz else idx(array))
-    np.testing.assert_array_equal(datasets._read_idx(path, axes=3), array)
+    np.testing.assert_array_equal(read_idx(path, axes=3), array)
 
 
 @given(arrays(np.uint8, (2, 3, 3)), st.booleans(), st.data())
@@ -152,7 +155,7 @@ def test_every_truncation_is_refused(
     path = tmp_path_factory.getbasetemp() / "truncated"
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
     with pytest.raises(InputError, match="truncated: must"):
-        datasets._read_idx(path, axes=3)
+        read_idx(path, axes=3)
 
 
 def test_limits_keep_the_first_samples(mnist: Path) -> None:
@@ -168,8 +171,9 @@ def test_limits_keep_the_first_samples(mnist: Path) -> None:
 
 def test_unknown_name() -> None:
     refused("data set: unknown name", "got minst", "did you mean 'mnist'?", name="minst")
-    refused("known: digits, mnist, fashion-mnist", name="x")
-    assert datasets.names() == ["digits", "mnist", "fashion-mnist"]
+    known = ["digits", "mnist", "fashion-mnist", "olivetti-faces", "nmnist-small", "spoken-digits"]
+    refused("known: digits, mnist", name="x")
+    assert datasets.names() == known
 
 
 @pytest.mark.parametrize("limit", [0, -1, 2.0, True, "10", float("nan")])
@@ -184,7 +188,7 @@ def test_limit_above_the_size(mnist: Path) -> None:
 
 
 def test_missing_file_is_named_and_not_downloaded(mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "_fetch", lambda *_: pytest.fail("downloaded in silence"))
+    monkeypatch.setattr(idx_files, "fetch", lambda *_: pytest.fail("downloaded in silence"))
     (mnist / "t10k-labels-idx1-ubyte.gz").unlink()
     refused("mnist: must hold t10k-labels-idx1-ubyte.gz or t10k-labels-idx1-ubyte", "unset CIMSIM_DATA")
     refused("fashion-mnist: must hold train-images-idx3-ubyte.gz", "got no such folder", name="fashion-mnist")
@@ -265,7 +269,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     write_set(folder)
     sha256 = {stem: hashlib.sha256((folder / f"{stem}.gz").read_bytes()).hexdigest() for stem in STEMS}
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as http_server:
-        source = datasets._Idx(f"http://127.0.0.1:{http_server.server_port}/", sha256)
+        source = IdxFiles(f"http://127.0.0.1:{http_server.server_port}/", sha256)
         monkeypatch.setattr(datasets, "_SETS", {"mnist": source})
         threading.Thread(target=http_server.serve_forever, args=(0.01,), daemon=True).start()
         yield folder
@@ -292,11 +296,11 @@ def test_file_the_server_does_not_have(server: Path) -> None:
 
 
 def test_no_network(server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sha256 = datasets._SETS["mnist"].sha256
+    sha256 = idx_files.MNIST.sha256
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # taken, and nobody listens
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        monkeypatch.setattr(datasets, "_SETS", {"mnist": datasets._Idx(url, sha256)})
+        monkeypatch.setattr(datasets, "_SETS", {"mnist": IdxFiles(url, sha256)})
         refused(f"{url}train-images-idx3-ubyte.gz: must be reachable", "ConnectionError", "set CIMSIM_DATA")
 
 
