@@ -16,11 +16,12 @@ EVERYWHERE = Wires(word=2.5, bit=1.5, source=150.0, sense=80.0)
 
 
 class Case(NamedTuple):
-    """One array `g` (siemens) with its wires and word-line voltages `v` (volts)."""
+    """One array `g` (siemens) with its wires and word-line voltages `v` (volts); `v0` is that of sinh cells."""
 
     g: Floats
     wires: Wires
     v: Floats
+    v0: float | None = None
 
 
 def weights(rows: int, cols: int) -> Floats:
@@ -59,6 +60,8 @@ def _cases() -> dict[str, Case]:
         "ends-only": Case(small, Wires(source=150.0, sense=80.0), few),
         "stuck": Case(stuck(9, 7), EVERYWHERE, volts(9)),
         "one-row": Case(siemens(weights(1, 12)), EVERYWHERE, np.array([0.2])),
+        "both-ends": Case(small, EVERYWHERE.replace(drive="both"), few),
+        "sinh": Case(small, EVERYWHERE, few, v0=0.1),
         "one-column": Case(siemens(weights(12, 1)), EVERYWHERE, volts(12)),
     }
 

@@ -24,10 +24,14 @@ def installed() -> bool:
     return shutil.which("ngspice") is not None
 
 
-def netlist(title: str, g: Floats, wires: Wires, v: Floats) -> str:
-    """A netlist that prints the sensed currents of the array `g` (siemens) with word-line voltages `v` (volts)."""
+def netlist(title: str, g: Floats, wires: Wires, v: Floats, v0: float | None = None) -> str:
+    """A netlist that prints the sensed currents of the array `g` (siemens) with word-line voltages `v` (volts).
+
+    With `v0` (volts) the cells are behavioural sources of the current g v0 sinh(u / v0).
+    """
     rows, cols = g.shape
-    lines = [f"* {title}", *_drivers(v, wires), *_cells(g), *_words(rows, cols, wires), *_bits(rows, cols, wires)]
+    cells = _cells(g) if v0 is None else _sources(g, v0)
+    lines = [f"* {title}", *_drivers(v, wires), *cells, *_words(rows, cols, wires), *_bits(rows, cols, wires)]
     prints = [f"print i(vsense_{c})" for c in range(cols)]
     return "\n".join([*lines, ".control", "set numdgt=14", "op", *prints, "quit 0", ".endc", ".end"]) + "\n"
 
@@ -57,10 +61,20 @@ def _cells(g: Floats) -> Iterator[str]:
             yield f"Rcell_{r}_{c} w_{r}_{c} b_{r}_{c} {float(1 / siemens)!r}"
 
 
+def _sources(g: Floats, v0: float) -> Iterator[str]:
+    yield ".options reltol=1e-10 abstol=1e-17 vntol=1e-13"
+    for (r, c), siemens in np.ndenumerate(g):
+        a, b = f"w_{r}_{c}", f"b_{r}_{c}"
+        yield f"Bcell_{r}_{c} {a} {b} I={float(siemens * v0)!r}*sinh(V({a},{b})/{v0!r})"
+
+
 def _words(rows: int, cols: int, wires: Wires) -> Iterator[str]:
     for r in range(rows):
         path = [f"left_{r}", *(f"w_{r}_{c}" for c in range(cols))]
         yield from _chain(f"word_{r}", path, wires.word)
+        if wires.both:
+            yield _branch(f"word_{r}_{cols}", path[-1], f"right_{r}", wires.word)
+            yield _branch(f"right_{r}", f"right_{r}", f"drive_{r}", wires.source)
 
 
 def _bits(rows: int, cols: int, wires: Wires) -> Iterator[str]:
@@ -74,3 +88,17 @@ def _bits(rows: int, cols: int, wires: Wires) -> Iterator[str]:
 def _chain(name: str, path: list[str], ohms: float) -> Iterator[str]:
     for k, (a, b) in enumerate(pairwise(path)):
         yield _branch(f"{name}_{k}", a, b, ohms)
+
+
+def subcircuit_currents(text: str, name: str, v: Floats, cols: int) -> Floats:
+    """What ngspice finds at the bit ports of a subcircuit, amperes: the netlist as written, inside a test bench."""
+    words = [f"Vw{r} w{r} 0 {float(x)!r}" for r, x in enumerate(v)]
+    bits = [f"Vb{c} b{c} 0 0" for c in range(cols)]
+    ports = " ".join([*(f"w{r}" for r in range(len(v))), *(f"b{c}" for c in range(cols))])
+    prints = [f"print i(vb{c})" for c in range(cols)]
+    control = [".control", "set numdgt=14", "op", *prints, "quit 0", ".endc", ".end"]
+    options = ".options reltol=1e-9 abstol=1e-18 vntol=1e-12 gmin=1e-18"
+    bench = "\n".join(["* bench", options, text, f"Xarray {ports} {name}", *words, *bits, *control]) + "\n"
+    done = subprocess.run(["ngspice", "-b"], input=bench, capture_output=True, text=True, timeout=60, check=True)
+    found = dict(re.findall(r"^i\(vb(\d+)\) = (\S+)$", done.stdout, re.MULTILINE))
+    return np.array([float(found[str(c)]) for c in range(cols)])

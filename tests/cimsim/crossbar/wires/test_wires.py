@@ -7,19 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from cimsim.crossbar.wires import Wires, effective_conductance, node_voltages
+from cimsim.crossbar.wires.nodal import nodal_conductance
+from cimsim.kernels import parts
 from device_models.errors import InputError, ParameterError
 from device_models.streams import Streams
+from tests.foreign import ForeignArray
 
 Floats = NDArray[np.float64]
 
 OHMS = st.sampled_from([0.0, 0.05, 1.0, 30.0, 2000.0])
-WIRES = st.builds(Wires, word=OHMS, bit=OHMS, source=OHMS, sense=OHMS)
+ENDS = st.sampled_from(["left", "both"])
+WIRES = st.builds(Wires, word=OHMS, bit=OHMS, source=OHMS, sense=OHMS, drive=ENDS)
+OHMS_OF = ("word", "bit", "source", "sense")
 SIEMENS = st.sampled_from([0.0, 1e-9, 1e-6, 2e-5, 1e-4, 1e-3])
 ARRAYS = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, max_side=6), elements=SIEMENS)
 
@@ -31,14 +37,21 @@ def random_cells(*shape: int) -> Floats:
 def tableau(g: NDArray[Any], wires: Wires, zero: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Kirchhoff's equations `a @ unknowns = b` of an array, one column of `b` per driver at 1 V.
 
-    Unknowns: voltages of word and bit nodes, currents of word and bit segments; each wire is one equation
-    `V_from - V_to - R I = 0`, so zero resistances need no special case. Numbers are of the type of `zero`.
+    Unknowns: voltages of word and bit nodes, currents of word and bit segments, and from drivers at the right end;
+    each wire is one equation `V_from - V_to - R I = 0`, so zero resistances need no special case, but where both ends
+    of a word line are driven (set word > 0 there). Numbers are of the type of `zero`.
     """
     rows, cols = g.shape
     one = zero + 1
-    v_word, v_bit, i_word, i_bit = np.arange(4 * g.size).reshape(4, rows, cols)
-    a = np.full((4 * g.size, 4 * g.size), zero)
-    b = np.full((4 * g.size, rows), zero)
+    i_right, v_word, v_bit, i_word, i_bit = np.split(np.arange(rows + 4 * g.size), rows + g.size * np.arange(4))
+    v_word, v_bit, i_word, i_bit = (n.reshape(rows, cols) for n in (v_word, v_bit, i_word, i_bit))
+    a = np.full((rows + 4 * g.size,) * 2, zero)
+    b = np.full((rows + 4 * g.size, rows), zero)
+    a[i_right, i_right] = one
+    for r in range(rows) if wires.both else ():
+        a[i_right[r], [v_word[r, -1], i_right[r]]] = -one, -(zero + wires.word + wires.source)
+        b[i_right[r], r] = -one
+        a[v_word[r, -1], i_right[r]] = one
     for (r, c), siemens in np.ndenumerate(g):
         at_word, at_bit, along_word, along_bit = (n[r, c] for n in (v_word, v_bit, i_word, i_bit))
         a[at_word, [along_word, at_word, at_bit]] = one, -siemens, siemens
@@ -70,7 +83,7 @@ def by_kirchhoff(g: Floats, wires: Wires) -> Floats:
 def by_fractions(g: Floats, wires: Wires) -> Floats:
     """The same in exact rational arithmetic, by Gaussian elimination."""
     exact = np.vectorize(Fraction, otypes=[object])(g)
-    a, b = tableau(exact, wires.model_copy(update={k: Fraction(x) for k, x in wires}), Fraction(0))
+    a, b = tableau(exact, wires.model_copy(update={k: Fraction(getattr(wires, k)) for k in OHMS_OF}), Fraction(0))
     m = np.hstack([a, b])
     for k in range(len(m)):
         pivot = next(row for row in range(k, len(m)) if m[row, k])
@@ -123,6 +136,7 @@ def test_a_word_line_is_a_ladder() -> None:
 
 @given(ARRAYS, WIRES)
 def test_agrees_with_kirchhoffs_equations(g: Floats, wires: Wires) -> None:
+    assume(not wires.both or wires.word + wires.source > 0)
     np.testing.assert_allclose(effective_conductance(g, wires), by_kirchhoff(g, wires), rtol=1e-8, atol=1e-16)
 
 
@@ -133,6 +147,61 @@ def test_every_element_is_accurate_against_exact_arithmetic(ohms: float) -> None
     np.testing.assert_allclose(effective_conductance(g, wires), by_fractions(g, wires), rtol=1e-12)
 
 
+SHAPES = [(1, 1), (1, 40), (40, 1), (16, 16), (17, 33), (100, 37), (48, 80)]
+
+
+@pytest.mark.parametrize("drive", ["left", "both"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("ohms", [1e-3, 1.0, 1e3])
+def test_every_element_agrees_with_sparse_lu(shape: tuple[int, int], ohms: float, drive: Any) -> None:
+    """On/off ratio 1e6, 5 % of the cells stuck open and 5 % shorted."""
+    rng = Streams(seed=9).rng("cells")
+    g = rng.choice([1e-3, 1e-9, 0.0, 1e-1], p=[0.45, 0.45, 0.05, 0.05], size=shape)
+    for wires in (
+        Wires(word=ohms, bit=ohms, drive=drive),
+        Wires(word=ohms, bit=2.0, source=50.0, sense=9.0, drive=drive),
+    ):
+        np.testing.assert_allclose(effective_conductance(g, wires), nodal_conductance(g, wires), rtol=1e-10)
+
+
+@given(ARRAYS, WIRES)
+def test_agrees_with_sparse_lu_whichever_wires_resist(g: Floats, wires: Wires) -> None:
+    np.testing.assert_allclose(effective_conductance(g, wires), nodal_conductance(g, wires), rtol=1e-10, atol=1e-25)
+
+
+def test_driven_from_both_ends_a_word_line_of_one_cell_has_two_ways_to_it() -> None:
+    wires = Wires(word=100.0, source=50.0, bit=10.0, drive="both")
+    assert effective_conductance([[1e-3]], wires) == pytest.approx(np.array([[1 / (75 + 1000 + 10)]]), rel=1e-13)
+
+
+@given(ARRAYS, WIRES)
+def test_driving_both_ends_never_lowers_the_total_current_of_equal_inputs(g: Floats, wires: Wires) -> None:
+    left, both = (effective_conductance(g, wires.replace(drive=drive)).sum() for drive in ("left", "both"))
+    assert both >= left * (1 - 1e-12)
+
+
+@given(ARRAYS, WIRES)
+@settings(max_examples=50)
+def test_arrays_of_another_library_are_solved_where_they_live(g: Floats, wires: Wires) -> None:
+    there = effective_conductance(ForeignArray(g), wires)
+    assert isinstance(there, ForeignArray)
+    np.testing.assert_allclose(there.get(), effective_conductance(g, wires), rtol=1e-12, atol=1e-25)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 17, 21), (40, 19), (0, 4, 4)])
+def test_stacks_of_another_library_too(shape: tuple[int, ...]) -> None:
+    g, wires = random_cells(*shape), Wires(word=3.0, bit=1.0, sense=8.0)
+    there = effective_conductance(ForeignArray(g), wires)
+    np.testing.assert_allclose(there.get(), effective_conductance(g, wires), rtol=1e-12)
+
+
+def test_turned_round_an_array_of_wires_worse_than_its_cells_gives_the_same_to_rounding() -> None:
+    """Another order of elimination. A sparse LU of this array is wrong by 1e-10."""
+    g, wires = np.full((40, 40), 1e-3), Wires(word=1e6, bit=1e6)
+    back = effective_conductance(g[::-1, ::-1].T, wires)[::-1, ::-1].T
+    np.testing.assert_allclose(effective_conductance(g, wires), back, rtol=1e-13)
+
+
 @given(ARRAYS)
 def test_without_resistance_the_matrix_is_the_cells_exactly(g: Floats) -> None:
     assert np.array_equal(effective_conductance(g, Wires()), g)
@@ -141,6 +210,7 @@ def test_without_resistance_the_matrix_is_the_cells_exactly(g: Floats) -> None:
 @given(ARRAYS, WIRES)
 def test_reciprocity(g: Floats, wires: Wires) -> None:
     """Driven at the sensed ends and sensed at the drivers, the array gives the transpose."""
+    wires = wires.replace(drive="left")
     turned = Wires(word=wires.bit, bit=wires.word, source=wires.sense, sense=wires.source)
     back = effective_conductance(g[::-1, ::-1].T, turned)[::-1, ::-1].T
     np.testing.assert_allclose(effective_conductance(g, wires), back, rtol=1e-11)
@@ -181,7 +251,7 @@ def test_more_source_resistance_can_raise_the_current_of_unequal_inputs() -> Non
 
 @given(ARRAYS, WIRES)
 def test_only_the_product_of_resistance_and_conductance_matters(g: Floats, wires: Wires) -> None:
-    tenfold = Wires(**{name: 10 * ohms for name, ohms in wires})
+    tenfold = wires.replace(**{name: 10 * getattr(wires, name) for name in OHMS_OF})
     np.testing.assert_allclose(effective_conductance(g / 10, tenfold), effective_conductance(g, wires) / 10, rtol=1e-11)
 
 
@@ -223,6 +293,21 @@ def test_many_columns_are_solved_in_several_blocks() -> None:
     v_word, v_bit = node_voltages(g, wires, v)
     expected = (g * (v_word - v_bit)).sum(-2)
     np.testing.assert_allclose(v @ effective_conductance(g, wires), expected, rtol=1e-9)
+
+
+def test_a_long_stack_is_solved_in_parts() -> None:
+    g, wires = random_cells(9, 100, 100), Wires(word=1.0, bit=2.0)
+    stacked = effective_conductance(g, wires)
+    for k in (0, 4, 8):
+        np.testing.assert_allclose(stacked[k], effective_conductance(g[k], wires), rtol=1e-13)
+
+
+def test_the_number_of_cores_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    g, wires = random_cells(300, 290), Wires(word=1.0, bit=2.0)
+    expected = effective_conductance(g, wires)
+    monkeypatch.setattr(parts, "available_cores", lambda: 1)
+    with threadpool_limits(1):
+        assert np.array_equal(effective_conductance(g, wires), expected)
 
 
 def test_single_precision_cells_are_solved_in_double() -> None:
@@ -276,3 +361,5 @@ def test_wires_are_strict_and_know_whether_they_are_ideal() -> None:
         Wires(word=-1.0)
     with pytest.raises(ParameterError, match="did you mean 'sense'"):
         Wires(**{"sens": 1.0})
+    with pytest.raises(ParameterError, match=r"Wires\.drive"):
+        Wires(**{"drive": "right"})
