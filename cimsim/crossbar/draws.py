@@ -1,25 +1,42 @@
-"""The noise of one call: each source named by what it is for and where, and continued from batch to batch."""
+"""The noise of one call and those after it: each source named by what it is for and where."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
 
 from cimsim.kernels import Noise, noise
 from device_models.streams import Streams
 from device_models.window import Array
 
 
-class Draws:
-    """Named sources of noise that live where the arrays live: each made on first use, then continued for one call.
+@dataclass(frozen=True)
+class Rows:
+    """The noise of consecutive samples, drawn where the arrays live. `row` is the number of the first of them."""
 
-    `row` is the number of the first sample, for a batch that is run in parts.
-    """
-
-    def __init__(self, streams: Streams, like: Array, row: int = 0) -> None:
-        self._streams, self._like, self._row = streams, like, row
-        self._made: dict[tuple[str | int, ...], Noise] = {}
+    streams: Streams
+    like: Array
+    row: int = 0
+    _made: dict[tuple[str | int, ...], Noise] = field(default_factory=dict)
 
     def noise(self, role: str, *place: str | int) -> Noise:
-        """The noise of a role at a place below this call's streams."""
+        """The noise of a role at a place below these streams."""
         key = (*place, role)
         if key not in self._made:
-            self._made[key] = noise(self._like, self._streams.at(*place), role, self._row)
+            self._made[key] = noise(self.like, self.streams.at(*place), role, self.row)
         return self._made[key]
+
+    def after(self, n: int) -> Rows:
+        """The samples from the n-th of these on."""
+        return replace(self, row=self.row + n, _made={})
+
+
+class Draws:
+    """What calls draw one after the other: each sample that is read has a number, and its noise goes by that number."""
+
+    def __init__(self, streams: Streams, like: Array, row: int = 0) -> None:
+        self._next = Rows(streams, like, row)
+
+    def rows(self, n: int) -> Rows:
+        """The noise of the next `n` samples."""
+        now, self._next = self._next, self._next.after(n)
+        return now

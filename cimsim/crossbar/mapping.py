@@ -1,13 +1,14 @@
 """How signed weights become conductances, and how currents become weighted sums again.
 
 A scheme turns weights in [-1, 1] into the targets of one or more arrays of cells, says which arrays are summed or
-subtracted as currents before they are converted (`analog`), and how the converted signals make outputs (`collect`).
+subtracted as currents before they are converted (`analog`), and how the converted signals make outputs (`worths`).
 """
 
 from __future__ import annotations
 
 import abc
-from typing import Literal, Self
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -18,6 +19,27 @@ from device_models.window import Array, Window
 
 Subtraction = Literal["analog", "digital"]
 MOST_BITS = 52  # of a sliced weight: float64 holds whole numbers up to here
+
+
+class Reading(Protocol):
+    """How the arrays of a tile are read: from either side."""
+
+    @property
+    def reference(self) -> bool:
+        """Whether the last sensed line of a tile is subtracted from the others digitally."""
+
+    @property
+    def driven_reference(self) -> bool:
+        """Whether the last driven line of a tile is a reference: it takes no input and is read by itself."""
+
+    def analog(self) -> np.ndarray:
+        """Signals from arrays, `(signals, arrays)`: +1 and -1 where currents are added and subtracted, else 0."""
+
+    def worths(self) -> tuple[float, ...]:
+        """What each signal counts in an output."""
+
+    def collect(self, signals: Array) -> Array:
+        """Outputs from converted signals."""
 
 
 class WeightScheme(Variant):
@@ -32,11 +54,22 @@ class WeightScheme(Variant):
         """Signals from arrays, `(signals, arrays)`: +1 and -1 where currents are added and subtracted, else 0."""
 
     @abc.abstractmethod
-    def collect(self, signals: Array) -> Array:
-        """Outputs `(batch, columns)` from converted signals `(batch, signals, physical columns)`.
+    def worths(self) -> tuple[float, ...]:
+        """What each signal counts in an output; the current of a cell that spans the window counts 1 in full scale."""
 
-        In units of full-scale current: the current of one cell that spans the whole window counts 1.
-        """
+    @property
+    def reference(self) -> bool:
+        """Whether the last column of a tile is subtracted from the others digitally."""
+        return False
+
+    @property
+    def driven_reference(self) -> bool:
+        """Whether the last word line is a reference: none is."""
+        return False
+
+    def collect(self, signals: Array) -> Array:
+        """Outputs `(batch, columns)` from converted signals `(batch, signals, physical columns)`: shift and add."""
+        return _collected(signals, self)
 
     def pulses(self, n: Array, room: Array) -> Array:
         """Signed pulses of every cell, `(arrays, rows, physical columns)`, that move weights by `n` steps.
@@ -53,7 +86,7 @@ class WeightScheme(Variant):
 
     def data_columns(self, physical: int) -> int:
         """Outputs that fit on a number of physical columns."""
-        return physical
+        return physical - self.reference
 
     def check(self, window: Window) -> None:
         """Raise `InputError` where the window cannot carry the scheme."""
@@ -81,9 +114,9 @@ class DifferentialPair(WeightScheme):
         lowered = np.minimum(wanted, room[::-1])
         return (wanted - lowered - lowered[::-1]).astype(np.int64)
 
-    def collect(self, signals: Array) -> Array:
-        """The signal itself, or plus minus minus."""
-        return signals[:, 0] if self.subtract == "analog" else signals[:, 0] - signals[:, 1]
+    def worths(self) -> tuple[float, ...]:
+        """The signal itself, or plus less minus."""
+        return (1.0,) if self.subtract == "analog" else (1.0, -1.0)
 
 
 class OffsetColumn(WeightScheme):
@@ -110,13 +143,14 @@ class OffsetColumn(WeightScheme):
         """The window stands for the range from -1 to 1."""
         return 2.0
 
-    def collect(self, signals: Array) -> Array:
-        """Each column less the reference column."""
-        return 2 * (signals[:, 0, :-1] - signals[:, 0, -1:])
+    def worths(self) -> tuple[float, ...]:
+        """Half the window stands for a weight of 1."""
+        return (2.0,)
 
-    def data_columns(self, physical: int) -> int:
-        """All columns but the reference."""
-        return physical - 1
+    @property
+    def reference(self) -> bool:
+        """The last column, for weights of 0."""
+        return True
 
 
 class BitSlices(WeightScheme):
@@ -158,14 +192,10 @@ class BitSlices(WeightScheme):
         pair = np.array([[1.0, -1.0]]) if self.subtract == "analog" else np.eye(2)
         return np.kron(np.eye(self.slices), pair)
 
-    def collect(self, signals: Array) -> Array:
-        """Shift and add: sum over slices of (plus - minus) 2^(bits s)."""
-        if self.subtract == "digital":
-            signals = signals[:, 0::2] - signals[:, 1::2]
-        total = signals[:, 0] * self._worth(0)
-        for s in range(1, self.slices):
-            total = total + signals[:, s] * self._worth(s)
-        return total
+    def worths(self) -> tuple[float, ...]:
+        """2^(bits s) for slice s, over the largest whole number; the minus side of a pair counts less than 0."""
+        signs = (1.0,) if self.subtract == "analog" else (1.0, -1.0)
+        return tuple(sign * self._worth(s) for s in range(self.slices) for sign in signs)
 
     def check(self, window: Window) -> None:
         """A slice needs as many levels as its digit has values."""
@@ -173,5 +203,42 @@ class BitSlices(WeightScheme):
             rule = f"digits of {self.bits} bits need {self.radix} levels"
             raise InputError("BitSlices.bits", rule, f"{window.levels} levels", "use fewer bits per slice")
 
-    def _worth(self, s: int) -> np.float32:
-        return np.float32(self.radix**s * (self.radix - 1) / self.top)
+    def _worth(self, s: int) -> float:
+        return float(self.radix**s * (self.radix - 1) / self.top)
+
+
+@dataclass(frozen=True)
+class Transposed:
+    """A scheme seen from its bit lines: the same signals, of word lines.
+
+    A reference column is a line that is driven here, by itself: there is no column to subtract.
+    """
+
+    of: WeightScheme
+    reference: ClassVar[bool] = False
+
+    @property
+    def driven_reference(self) -> bool:
+        """Whether the last bit line is a reference column."""
+        return self.of.reference
+
+    def analog(self) -> np.ndarray:
+        """As the scheme's: currents of word lines are added and subtracted as those of bit lines are."""
+        return self.of.analog()
+
+    def worths(self) -> tuple[float, ...]:
+        """As the scheme's."""
+        return self.of.worths()
+
+    def collect(self, signals: Array) -> Array:
+        """Sums of converted signals `(batch, signals, word lines)`: `(batch, word lines)`."""
+        return _collected(signals, self)
+
+
+def _collected(signals: Array, reading: Reading) -> Array:
+    """Shift and add, and subtract the reference column."""
+    worths = [np.float32(worth) for worth in reading.worths()]
+    total = signals[:, 0] * worths[0]
+    for s in range(1, len(worths)):
+        total = total + signals[:, s] * worths[s]
+    return total[:, :-1] - total[:, -1:] if reading.reference else total

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
-from cimsim.backend import generator, to_host
-from cimsim.crossbar.converters import ADC, DAC, AdcBank, InputScale, LineErrors, choose_range, word_line_volts
+from cimsim.backend import generator
+from cimsim.crossbar.converters import DAC, AdcBank, AnyADC, InputScale, LineErrors
 from cimsim.crossbar.draws import Draws
-from cimsim.crossbar.mapping import WeightScheme
+from cimsim.crossbar.mapping import Transposed, WeightScheme
+from cimsim.crossbar.side import Place, Side
 from cimsim.crossbar.tile import Tile
 from cimsim.crossbar.wires import Wires
 from device_models.device import Cells, Device, WriteReport, stack_cells
-from device_models.errors import InputError
 from device_models.streams import Streams
 from device_models.window import Array
-
-Place = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Design:
-    """What every tile of a matrix shares: the choices of a chip's designer."""
+    """What every tile of a matrix shares: the choices of a chip's designer.
+
+    `dac` and `adc` serve `matmul`, `back_dac` and `back_adc` the transposed read; None is ideal.
+    """
 
     device: Device
     tile: tuple[int, int]
     scheme: WeightScheme
     dac: DAC | None
-    adc: ADC | None
+    adc: AnyADC | None
     wires: Wires | None
     v_read: float
+    back_dac: DAC | None = None
+    back_adc: AnyADC | None = None
 
     @property
     def folded(self) -> bool:
@@ -41,8 +44,19 @@ class Design:
 
     @property
     def full_scale(self) -> float:
-        """Current of a cell that spans the window, at full-scale input: the unit of `collect`, amperes."""
+        """Current of a cell that spans the window, at full-scale input: the unit of outputs, amperes."""
         return float(self.device.drive(np.asarray(self.v_read))) * self.device.window.span
+
+    def tiles(self, shape: tuple[int, ...]) -> int:
+        """Tiles that a weight matrix `(n_in, n_out)` takes."""
+        return len(cuts(shape[0], self.tile[0])) * len(cuts(shape[1], self.scheme.data_columns(self.tile[1])))
+
+    def sides(self, weight_scale: float, rows: tuple[slice, ...], columns: tuple[slice, ...]) -> tuple[Side, Side]:
+        """Both directions of reading weights of which the largest is `weight_scale`, before fabrication."""
+        cell = (self.device, self.v_read, weight_scale / self.full_scale)
+        raw = self.wires is not None and not self.device.ohmic
+        forward = Side(self.scheme, *cell, self.dac, self.adc, rows, columns, raw=raw)
+        return forward, Side(Transposed(self.scheme), *cell, self.back_dac, self.back_adc, columns, rows)
 
 
 @dataclass(frozen=True)
@@ -54,10 +68,7 @@ class AnalogMatrix:
         weight_scale: the weight that spans the window.
         rows, columns: the cuts of inputs and outputs into tiles.
         tiles: the tiles by place `(row of tiles, column of tiles)`.
-        row_errors: fabricated errors of each word line's DAC.
-        column_errors: fabricated errors of each tile's ADCs.
-        inputs: full scale of the inputs, or None before calibration.
-        banks: the ADCs by place, or None before calibration.
+        forward, back: the converters of `matmul` and of `rmatmul`.
         write: what programming cost.
     """
 
@@ -66,10 +77,8 @@ class AnalogMatrix:
     rows: tuple[slice, ...]
     columns: tuple[slice, ...]
     tiles: dict[Place, Tile]
-    row_errors: LineErrors
-    column_errors: dict[Place, LineErrors]
-    inputs: InputScale | None
-    banks: dict[Place, AdcBank] | None
+    forward: Side
+    back: Side
     write: WriteReport
 
     @classmethod
@@ -78,18 +87,19 @@ class AnalogMatrix:
         rows = cuts(w.shape[0], design.tile[0])
         columns = cuts(w.shape[1], design.scheme.data_columns(design.tile[1]))
         scale = float(np.abs(w).max()) or 1.0
-        tiles, errors, reports = {}, {}, []
-        for place in _grid(rows, columns):
-            here = streams.at("tile", *place)
-            targets = _targets(w[rows[place[0]], columns[place[1]]], scale, design)
-            tiles[place], report = _written(targets, design, here)
-            errors[place] = LineErrors.draw(tiles[place].signals_per_column * targets.shape[2], here.rng("adc"))
+        tiles, reports = {}, []
+        for r, c in _grid(rows, columns):
+            targets = _targets(w[rows[r], columns[c]], scale, design)
+            tiles[r, c], report = _written(targets, design, streams.at("tile", r, c))
             reports.append(report)
-        inputs = InputScale.of(*design.dac.range) if design.dac is not None and design.dac.range is not None else None
-        row_errors = LineErrors.draw(w.shape[0], streams.rng("dac"))
         write = WriteReport(*map(sum, zip(*reports, strict=True)))
-        made = cls(design, scale, rows, columns, tiles, row_errors, errors, inputs, None, write)
-        return made._with_fixed_ranges()
+        forward, back = design.sides(scale, rows, columns)
+        forward = forward.fabricated({p: t.lines for p, t in tiles.items()}, streams).ready(tiles)
+        made = cls(design, scale, rows, columns, tiles, forward, back, write)
+        if back.dac is None and back.adc is None:
+            return made
+        lines = {(c, r): t.signals_per_column * t.g_eff.shape[1] for (r, c), t in tiles.items()}
+        return replace(made, back=back.fabricated(lines, streams, "back ").ready(made.turned))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -97,49 +107,77 @@ class AnalogMatrix:
         return self.rows[-1].stop, self.columns[-1].stop
 
     @property
+    def copies(self) -> tuple[AnalogMatrix]:
+        """The matrix itself, its only copy: see `Replicas`."""
+        return (self,)
+
+    @property
     def places(self) -> list[Place]:
         """The places of all tiles, row by row."""
         return list(_grid(self.rows, self.columns))
+
+    @property
+    def inputs(self) -> InputScale | None:
+        """Full scale of the inputs, or None before calibration."""
+        return self.forward.inputs
+
+    @property
+    def banks(self) -> dict[Place, AdcBank] | None:
+        """The ADCs by place, or None before calibration."""
+        return self.forward.banks
+
+    @property
+    def row_errors(self) -> LineErrors:
+        """Fabricated errors of each word line's DAC."""
+        return self.forward.row_errors
+
+    @property
+    def column_errors(self) -> dict[Place, LineErrors]:
+        """Fabricated errors of each tile's ADCs."""
+        return self.forward.column_errors
+
+    @cached_property
+    def turned(self) -> dict[Place, Tile]:
+        """The tiles seen from their bit lines, by place `(column of tiles, row of tiles)`: see `Tile.transposed`."""
+        reading, folded = Transposed(self.design.scheme), self.design.back_adc is None
+        return {(c, r): self.tiles[r, c].transposed(reading, folded=folded) for c, r in _grid(self.columns, self.rows)}
 
     def matmul(self, x: Array, draws: Draws) -> Array:
         """Outputs `(batch, n_out)` float32 of inputs `(batch, n_in)`: an analogue `x @ w` through DACs, cells and ADCs.
 
         Raises `InputError` where a converter has no range yet.
         """
-        scale = self._scale()
-        v = self._drives(x, scale, draws)
-        y = np.zeros_like(v, shape=(len(v), self.shape[1]))
-        for place in self.places:
-            r, c = place
-            i = self.tiles[place].current(v[:, self.rows[r]], draws.noise("read", *place))
-            if self.banks is not None:
-                self.banks[place].convert(i, draws.noise("adc", *place))
-            y[:, self.columns[c]] += self._collected(self.tiles[place], i)
-        y *= np.float32(scale.full * self.weight_scale / self.design.full_scale)
-        return y
+        return self.forward.product(self.tiles, x, draws.rows(len(x)))
+
+    def rmatmul(self, e: Array, draws: Draws) -> Array:
+        """The transposed product `e @ w.T`, `(batch, n_out)` to `(batch, n_in)` float32, through the same cells.
+
+        The bit lines are driven and the word lines sensed, with converters of their own. Every read draws its own
+        noise. A reference column is read by itself at full scale, and subtracted times the sum of the inputs.
+        Raises `InputError` where a converter has no range yet.
+        """
+        return self.back.product(self.turned, e, draws.rows(len(e)))
 
     def calibrated(self, x: Array, draws: Draws) -> AnalogMatrix:
         """The matrix with converter ranges measured on the chip while it sees the inputs `(batch, n_in)`."""
-        dac, adc = self.design.dac, self.design.adc
-        inputs = InputScale.of(*dac.range) if dac is not None and dac.range is not None else None
-        seen = replace(self, inputs=inputs or InputScale.of(float(x.min()), float(x.max())))
-        if adc is None:
-            return seen
-        currents = {place: to_host(i) for place, i in seen.currents(x, draws)}
-        return replace(seen, banks=seen._banks(_ranges(adc, currents)))
+        return replace(self, forward=self.forward.calibrated(self.tiles, x, draws.rows(len(x))))
+
+    def calibrated_back(self, e: Array, draws: Draws) -> AnalogMatrix:
+        """The matrix with the ranges of its transposed read measured while it sees `(batch, n_out)`."""
+        return replace(self, back=self.back.calibrated(self.turned, e, draws.rows(len(e))))
 
     def currents(self, x: Array, draws: Draws) -> Iterator[tuple[Place, Array]]:
-        """Place and bit-line currents in amperes, `(batch, signals * columns)`, of every tile, before any ADC."""
-        v = self._drives(x, self._scale(converting=False), draws)
-        for place in self.places:
-            yield place, self.tiles[place].current(v[:, self.rows[place[0]]], draws.noise("read", *place))
+        """Place and bit-line currents of every tile, as they reach its ADCs, for a read-out of another kind.
+
+        Amperes, `(passes * batch, signals * columns)`: one pass after the other, signals as `scheme.analog` mixes them.
+        An integrate-and-fire neuron on each column takes them as they are (inputs in one pass, pairs subtracted
+        "analog": `(batch, n_out of the tile)`); columns of tiles one above the other are to be added.
+        """
+        return self.forward.currents(self.tiles, x, draws.rows(len(x)))
 
     def clipping(self, x: Array, draws: Draws) -> float:
         """Share of conversions outside the ADC range while the matrix sees `x`; 0 without ADCs."""
-        if self.banks is None:
-            return 0.0
-        counts = [(self.banks[place].clipped(i), i.size) for place, i in self.currents(x, draws)]
-        return float(sum(share * n for share, n in counts) / sum(n for _, n in counts))
+        return self.forward.clipping(self.tiles, x, draws.rows(len(x)))
 
     def aged(self, seconds: float) -> AnalogMatrix:
         """The matrix `seconds` later; converter ranges stay as they were calibrated."""
@@ -168,7 +206,7 @@ class AnalogMatrix:
             )
             up += int(np.maximum(counts, 0).sum())
             down += int(np.maximum(-counts, 0).sum())
-        return self.with_cells(cells, exact=exact), (up, down)
+        return self.with_cells(cells, exact=exact).at_zero(), (up, down)
 
     @property
     def weight_step(self) -> float:
@@ -176,11 +214,11 @@ class AnalogMatrix:
         device = self.design.device
         return float(device.pulse_step() / device.window.span) * self.weight_scale * self.design.scheme.cell_worth()
 
-    def with_adc(self, adc: ADC | None) -> AnalogMatrix:
+    def with_adc(self, adc: AnyADC | None) -> AnalogMatrix:
         """The same cells behind another ADC, not calibrated yet unless its range is given."""
-        design = replace(self.design, adc=adc)
         cells = {place: tile.cells for place, tile in self.tiles.items()}
-        return replace(self, design=design, banks=None).with_cells(cells, exact=False)._with_fixed_ranges()
+        made = replace(self, design=replace(self.design, adc=adc)).with_cells(cells, exact=False)
+        return replace(made, forward=made.forward.with_adc(adc, made.tiles))
 
     def targets(self, w: np.ndarray) -> dict[Place, np.ndarray]:
         """Target conductances of every tile for weights `(n_in, n_out)`, siemens, `(arrays, rows, columns)`."""
@@ -196,60 +234,16 @@ class AnalogMatrix:
             w[self.rows[r], self.columns[c]] = held * (self.weight_scale / self.design.device.window.span)
         return w
 
+    def at_zero(self) -> AnalogMatrix:
+        """The matrix once its offsets, where inputs have one, are measured again."""
+        forward = self.forward if self.forward.zero is None else self.forward.with_zero(self.tiles)
+        back = self.back if self.back.zero is None else self.back.with_zero(self.turned)
+        return replace(self, forward=forward, back=back)
+
     def moved(self, move: Callable[[Array], Array]) -> AnalogMatrix:
         """The matrix with every array passed through `move` (to another back end)."""
-        banks = None if self.banks is None else {p: bank.moved(move) for p, bank in self.banks.items()}
-        return replace(
-            self,
-            tiles={p: tile.moved(move) for p, tile in self.tiles.items()},
-            row_errors=self.row_errors.moved(move),
-            column_errors={p: e.moved(move) for p, e in self.column_errors.items()},
-            banks=banks,
-        )
-
-    def _scale(self, *, converting: bool = True) -> InputScale:
-        """The input scale, once it is known that every converter has its range."""
-        design = self.design
-        remedy = "pass calibrate=x to program, or call chip.calibrate(x), with some training inputs, or give a range"
-        if converting and design.adc is not None and self.banks is None:
-            raise InputError("ADC", "has no range yet (uncalibrated) and does not convert", "", remedy)
-        if self.inputs is not None:
-            return self.inputs
-        if design.dac is not None:
-            raise InputError("DAC", "has no range yet (uncalibrated) and does not convert", "", remedy)
-        if design.adc is not None or not design.device.ohmic:
-            raise InputError("inputs", "have no full scale yet (uncalibrated)", "", remedy)
-        return InputScale(1.0, signed=True)
-
-    def _drives(self, x: Array, scale: InputScale, draws: Draws) -> Array:
-        """Voltages of all word lines, as ohmic cells would feel them, float32."""
-        x = x.astype(np.float32, copy=False)
-        v = word_line_volts(self.design.dac, x, scale, self.design.v_read, self.row_errors, draws.noise("dac"))
-        return self.design.device.drive(v)
-
-    def _collected(self, tile: Tile, i: Array) -> Array:
-        if tile.folded:
-            return i
-        return self.design.scheme.collect(i.reshape(len(i), tile.signals_per_column, -1))
-
-    def _with_fixed_ranges(self) -> AnalogMatrix:
-        """ADCs whose range is given need no calibration."""
-        adc = self.design.adc
-        if adc is None or adc.range is None:
-            return self
-        return replace(self, banks=self._banks({place: adc.range for place in self.places}))
-
-    def _banks(self, ranges: dict[Place, tuple[Array, Array]]) -> dict[Place, AdcBank]:
-        """The ADCs of every tile, living where its cells live."""
-        adc = self.design.adc
-        assert adc is not None
-        banks = {}
-        for place, (low, high) in ranges.items():
-            errors, tile = self.column_errors[place], self.tiles[place]
-            host = LineErrors(to_host(errors.gain), to_host(errors.offset))
-            bank = AdcBank.make(adc, np.asarray(low, np.float64), np.asarray(high, np.float64), host)
-            banks[place] = bank.moved(tile.beside)
-        return banks
+        tiles = {p: tile.moved(move) for p, tile in self.tiles.items()}
+        return replace(self, tiles=tiles, forward=self.forward.moved(move), back=self.back.moved(move))
 
 
 def cuts(n: int, size: int) -> tuple[slice, ...]:
@@ -276,14 +270,3 @@ def _written(targets: np.ndarray, design: Design, streams: Streams) -> tuple[Til
 
 def _one_array(g: np.ndarray, device: Device, streams: Streams) -> tuple[Cells, WriteReport]:
     return device.program(device.fabricate(g.shape, streams), g, streams)
-
-
-def _ranges(adc: ADC, currents: dict[Place, np.ndarray]) -> dict[Place, tuple[Any, Any]]:
-    """Low and high end of each tile's ADCs, as scalars or one value per column."""
-    if adc.per == "layer":
-        shared = choose_range(adc, np.concatenate([i.ravel() for i in currents.values()]))
-        return dict.fromkeys(currents, shared)
-    if adc.per == "tile":
-        return {place: choose_range(adc, i) for place, i in currents.items()}
-    by_column = {place: np.array([choose_range(adc, column) for column in i.T]).T for place, i in currents.items()}
-    return {place: (low, high) for place, (low, high) in by_column.items()}

@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 
 from cimsim.backend import to_host, to_library_of
-from cimsim.crossbar.mapping import WeightScheme
+from cimsim.crossbar.drive import Drive, Products
+from cimsim.crossbar.mapping import Reading
 from cimsim.crossbar.wires import Wires, effective_conductance
-from cimsim.kernels import Noise
+from cimsim.crossbar.wires.nonlinear import nonlinear_currents
+from cimsim.crossbar.wires.sensitivity import attenuation
+from cimsim.kernels import Gaussian, Noise
 from device_models.device import Cells, Device
+from device_models.errors import InputError
 from device_models.read_noise import ReadNoise
 from device_models.window import Array
 
@@ -34,6 +38,7 @@ class Tile:
         folded: `signals` are outputs already, `(rows, outputs)`: the scheme's sums were taken beforehand.
         variance: variance of `signals` from one read to the next, siemens^2, or None where it is not needed.
         analog: the scheme's `analog` where every read is drawn cell by cell (noise that is not Gaussian), else None.
+        mix: the scheme's `analog`.
     """
 
     device: Device
@@ -44,7 +49,7 @@ class Tile:
     variance: Array | None
     analog: np.ndarray | None
     folded: bool
-    signals_per_column: int
+    mix: np.ndarray
 
     @classmethod
     def make(
@@ -52,7 +57,7 @@ class Tile:
         device: Device,
         cells: Cells,
         wires: Wires | None,
-        scheme: WeightScheme,
+        scheme: Reading,
         *,
         folded: bool,
         g_eff: Array | None = None,
@@ -63,32 +68,86 @@ class Tile:
         exact. `g_eff`: the effective conductance, if known; else the wires are solved.
         """
         g = device.conductance(cells)
-        g_eff = _with_wires(g, wires) if g_eff is None else g_eff
+        if g_eff is None:
+            g_eff = g if wires is None else effective_conductance(g, wires)
         law, analog = device.read_noise, scheme.analog()
         signals, variance, drawn = _by_signal(g_eff, analog), None, None
         if law is not None and law.gaussian:
             variance = _flat(_by_signal(_read_variance(law, cells, g, g_eff), np.abs(analog)))
         elif law is not None:
             drawn = analog
-        folded = folded and law is None
+        folded = folded and law is None and not _solved_by_input(device, wires)
         signals = scheme.collect(signals) if folded else signals
-        return cls(device, cells, wires, g_eff, _flat(signals), variance, drawn, folded, len(analog))
+        return cls(device, cells, wires, g_eff, _flat(signals), variance, drawn, folded, analog)
 
-    def current(self, v: Array, noise: Noise) -> Array:
+    @property
+    def signals_per_column(self) -> int:
+        """Signals that a column of cells gives."""
+        return len(self.mix)
+
+    @property
+    def nonlinear(self) -> bool:
+        """Whether cells and wires have to be solved for every input: `read` then takes the volts on the lines."""
+        return _solved_by_input(self.device, self.wires)
+
+    @property
+    def lines(self) -> int:
+        """Lines that are sensed: those of every signal."""
+        return self.signals_per_column * int(self.g_eff.shape[-1])
+
+    @property
+    def noisy(self) -> bool:
+        """Whether reads differ from one to the next."""
+        return self.variance is not None or self.analog is not None
+
+    def current(self, v: Array, noise: Noise | None, turn: int = 0) -> Array:
         """Currents in amperes, `(batch, signals * columns)`, for word-line drives `v` in volts, `(batch, rows)`.
+
+        `noise` None gives the mean over reads; `turn` counts the reads of one sample.
+        """
+        i, gaussian = self.read(Drive(v, Products()), noise, turn)
+        if gaussian is not None:
+            gaussian.source.add(i, gaussian.variance, gaussian.turn)
+        return i
+
+    def read(self, drive: Drive, noise: Noise | None, turn: int) -> tuple[Array, Gaussian | None]:
+        """As `current`, with Gaussian noise still to be added, so that it can be added where currents are converted.
 
         Independent Gaussian reads make a column's current exactly Gaussian with variance v^2 @ S, so it takes a second
         product and one draw per output instead of one draw per cell. Reads that are not Gaussian are drawn cell by
         cell, for every input vector: time grows with the number of cells times the batch, memory with the cells alone.
+        What is returned lies in arrays that the next read of the drive's products takes again.
         """
-        i = v @ self.signals
-        if self.variance is not None:
-            noise.add(i, (v * v) @ self.variance)
-        if self.analog is not None:
-            i += self._deviations(v, noise.generators(len(v)), self.analog)
-        return i
+        if self.nonlinear:
+            return self._read_nonlinear(drive, noise, turn)
+        i = drive.times("current", self.signals)
+        return i, self._noise(i, drive, noise, turn)
 
-    def current_read_by_read(self, v: Array, rng: Any, scheme: WeightScheme) -> Array:
+    def _noise(self, i: Array, drive: Drive, noise: Noise | None, turn: int) -> Gaussian | None:
+        """Noise that is drawn cell by cell is added to currents `i`; Gaussian noise is returned."""
+        if noise is None:
+            return None
+        if self.analog is not None:
+            i += self._deviations(drive.volts, noise.generators(len(i), turn), self.analog)
+        if self.variance is None:
+            return None
+        return Gaussian(noise, drive.squares_times("variance", self.variance), turn)
+
+    def _read_nonlinear(self, drive: Drive, noise: Noise | None, turn: int) -> tuple[Array, Gaussian | None]:
+        """As `read`, where the law of the cells and the wires are solved together for every input.
+
+        `drive` holds the volts on the word lines themselves. Noise is that of ohmic cells that feel f(v).
+        """
+        assert self.wires is not None
+        assert self.device.conduction is not None
+        g, conduction = self.device.conductance(self.cells), self.device.conduction
+        solved = nonlinear_currents(to_host(g), self.wires, to_host(drive.volts), conduction)
+        i = np.moveaxis(_mix(self.mix, np.moveaxis(solved, 1, 0)), 0, 1)
+        i = self.beside(i.reshape(len(i), -1).astype(np.float32))
+        felt = Drive(conduction.drive(drive.volts).astype(np.float32), Products())
+        return i, self._noise(i, felt, noise, turn)
+
+    def current_read_by_read(self, v: Array, rng: Any, scheme: Reading) -> Array:
         """The same law, drawn cell by cell and read by read: the oracle of `current`. Wires scale each cell's noise."""
         exact = v @ _flat(_by_signal(self.g_eff, scheme.analog()))
         return exact + self._deviations(v, repeat(rng, len(v)), scheme.analog())
@@ -97,7 +156,7 @@ class Tile:
         """What the noise of explicit reads adds to the currents, one read of all cells per row of `v`."""
         assert self.device.read_noise is not None
         g = self.device.conductance(self.cells)
-        share = None if self.wires is None else _attenuation(g, self.g_eff)
+        share = None if self.wires is None else attenuation(g, self.g_eff)
         draw = self.device.read_noise.sampler(g, self.cells.seconds)
         rows = []
         for volts, rng in zip(v, generators, strict=True):
@@ -105,7 +164,7 @@ class Tile:
             rows.append(_mix(analog, np.matmul(volts, read)).ravel())
         return np.stack(rows).astype(np.float32)
 
-    def held(self, scheme: WeightScheme) -> Array:
+    def held(self, scheme: Reading) -> Array:
         """What `collect` makes of each word line at 1 V: `(rows, outputs)`, siemens, float64, no read noise."""
         return scheme.collect(_by_signal(self.g_eff, scheme.analog()))
 
@@ -113,7 +172,7 @@ class Tile:
         """An array moved to where the cells live."""
         return to_library_of(x, self.g_eff)
 
-    def with_cells(self, cells: Cells, scheme: WeightScheme, *, folded: bool, exact: bool = True) -> Tile:
+    def with_cells(self, cells: Cells, scheme: Reading, *, folded: bool, exact: bool = True) -> Tile:
         """The tile after its cells changed. Not `exact`: the wires attenuate every change as they did the cell."""
         g_eff = None if exact or self.wires is None else self._near(self.device.conductance(cells))
         return Tile.make(self.device, cells, self.wires, scheme, folded=folded, g_eff=g_eff)
@@ -121,7 +180,24 @@ class Tile:
     def _near(self, g: Array) -> Array:
         """Effective conductance for cells near those of the tile, without solving the wires."""
         now = self.device.conductance(self.cells)
-        return self.g_eff + (g - now) * _attenuation(now, self.g_eff)
+        return self.g_eff + (g - now) * attenuation(now, self.g_eff)
+
+    def transposed(self, scheme: Reading, *, folded: bool) -> Tile:
+        """The same cells and wires seen from the bit lines, which drive, while the word lines are sensed.
+
+        By reciprocity the current into a line's far end per volt at another's is that of the way back, as long as each
+        line ends in the same resistance: bit lines are driven through their sense resistance, word lines sensed
+        through their source resistance (at both ends and added, if they are driven from both). Then the effective
+        conductance is the transpose.
+        """
+        if self.nonlinear:
+            rule = "cannot be read backwards with nonlinear cells and wires"
+            raise InputError(
+                "tile", rule, type(self.device.conduction).__name__, "drop the wires or the conduction slot"
+            )
+        cells = self.cells.each(_swapped)
+        g_eff = _swapped(self.g_eff)
+        return Tile.make(self.device, cells, self.wires, scheme, folded=folded, g_eff=g_eff)
 
     def moved(self, move: Any) -> Tile:
         """The tile with every array passed through `move` (to another back end)."""
@@ -137,17 +213,12 @@ def _read_variance(law: ReadNoise, cells: Cells, g: Array, g_eff: Array) -> Arra
     With wires, a cell's noise reaches the sense amplifier attenuated as its current is. This overestimates its standard
     deviation, at most by the share of the current that the wires cost.
     """
-    return (law.sigma(g, cells.seconds) * _attenuation(g, g_eff)) ** 2
+    return (law.sigma(g, cells.seconds) * attenuation(g, g_eff)) ** 2
 
 
-def _with_wires(g: Array, wires: Wires | None) -> Array:
-    """Effective conductance, solved on the host, brought back to where `g` lives."""
-    return g if wires is None else to_library_of(effective_conductance(to_host(g), wires), g)
-
-
-def _attenuation(g: Array, g_eff: Array) -> Array:
-    """Current of each cell over its current without wires: at most 1, where past a nearly open cell others conduct."""
-    return np.where(g == 0, 1.0, np.minimum(g_eff / np.where(g == 0, 1.0, g), 1.0))
+def _solved_by_input(device: Device, wires: Wires | None) -> bool:
+    """Whether an array is no matrix: a nonlinear law behind resistance."""
+    return wires is not None and not device.ohmic
 
 
 def _mix(weights: np.ndarray, arrays: Array) -> Array:
@@ -159,6 +230,11 @@ def _mix(weights: np.ndarray, arrays: Array) -> Array:
 def _by_signal(g: Array, analog: np.ndarray) -> Array:
     """Conductances to each signal, `(rows, signals, columns)`: a row is what one word line at 1 V delivers."""
     return np.moveaxis(_mix(analog, g), 0, 1)
+
+
+def _swapped(x: Array) -> Array:
+    """Rows and columns exchanged; a single number stays what it is."""
+    return np.swapaxes(x, -1, -2) if x.ndim > 1 else x
 
 
 def _flat(x: Array) -> Array:

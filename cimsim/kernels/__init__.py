@@ -5,23 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, Protocol
 
 from cimsim.backend import backend_name
+from cimsim.kernels.laws import Gaussian, Noise, Sums, Table, Uniform
 from device_models.streams import Streams
 from device_models.window import Array
 
-
-class Noise(Protocol):
-    """A source of noise that goes on from call to call, one row of numbers per sample."""
-
-    def add(self, x: Array, variance: Array) -> None:
-        """Add to `x` `(batch, columns)`, in place, independent Gaussian noise of this variance (broadcast to `x`)."""
-
-    def generators(self, n: int) -> Iterator[Any]:
-        """Random generators for the next `n` samples, for laws that are drawn another way."""
+__all__ = ["Gaussian", "Noise", "Sums", "Table", "Uniform", "kernels_for", "noise"]
 
 
 def kernels_for(x: Array) -> ModuleType:
@@ -36,6 +27,17 @@ def kernels_for(x: Array) -> ModuleType:
 
 
 def noise(like: Array, streams: Streams, role: str, row: int = 0) -> Noise:
-    """The noise of a role from its row `row` on, drawn in the library that holds `like`."""
+    """The noise of a role for the samples from number `row` on, drawn in the library that holds `like`."""
     source: Noise = kernels_for(like).noise(like, streams, role, row)
     return source
+
+
+def pulse_kernels_for(x: Array) -> ModuleType:
+    """The module of loops of training by pulses for arrays of the library that holds `x`."""
+    if backend_name(x) == "numpy":
+        from cimsim.kernels import pulses_cpu
+
+        return pulses_cpu
+    from cimsim.kernels import pulses_plain
+
+    return pulses_plain

@@ -11,21 +11,38 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cimsim.backend import backend_name
 from device_models.window import Array
 
+Result = TypeVar("Result")
+
 
 def in_parts(run: Callable[[int, int], Array], x: Array, size: int) -> Array:
     """`run(start, stop)` for parts of `size` rows of `x`, its results joined; on all cores if `x` is on the host."""
+    return np.concatenate(each_part(run, x, size))
+
+
+def each_part(run: Callable[[int, int], Result], x: Array, size: int) -> list[Result]:
+    """`run(start, stop)` for parts of `size` rows of `x`; on all cores if `x` is on the host.
+
+    Parts within a part are run one after the other.
+    """
     parts = [(start, min(start + size, len(x))) for start in range(0, len(x), size)]
-    if len(parts) == 1 or backend_name(x) != "numpy":
-        return np.concatenate([run(*part) for part in parts])
-    with _LIMIT.held(), ThreadPoolExecutor(max_workers=available_cores()) as pool:
-        return np.concatenate(list(pool.map(lambda part: run(*part), parts)))
+    if len(parts) == 1 or backend_name(x) != "numpy" or getattr(_WITHIN, "part", False):
+        return [run(*part) for part in parts]
+    with _LIMIT.held(), ThreadPoolExecutor(max_workers=available_cores(), initializer=_enter) as pool:
+        return list(pool.map(lambda part: run(*part), parts))
+
+
+_WITHIN = threading.local()
+
+
+def _enter() -> None:
+    _WITHIN.part = True
 
 
 def available_cores() -> int:

@@ -30,9 +30,9 @@ def _fitted(f: Callable[[np.ndarray], np.ndarray], degree: int, low: float, high
 
 
 # Even and odd functions are fitted in the square of their argument; no Chebyshev point falls on 0.
-_COS = _fitted(lambda s: np.cos(2 * np.pi * np.sqrt(s)), 7, 0.0, 0.25)
-_SIN = _fitted(lambda s: np.sin(2 * np.pi * np.sqrt(s)) / np.sqrt(s), 7, 0.0, 0.25)
-_LOG = _fitted(lambda m: np.log1p(m) / m, 10, float(np.sqrt(0.5)) - 1, float(np.sqrt(2)) - 1)
+_COS = _fitted(lambda s: np.cos(2 * np.pi * np.sqrt(s)), 6, 0.0, 0.25)
+_SIN = _fitted(lambda s: np.sin(2 * np.pi * np.sqrt(s)) / np.sqrt(s), 6, 0.0, 0.25)
+_LOG = _fitted(lambda m: np.log1p(m) / m, 8, float(np.sqrt(0.5)) - 1, float(np.sqrt(2)) - 1)
 
 
 @njit(inline="always")

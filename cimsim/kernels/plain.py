@@ -9,23 +9,24 @@ from typing import Any
 import numpy as np
 
 from cimsim.backend import generator
+from cimsim.kernels.laws import Gaussian, Sums, Table, Uniform
 from device_models.streams import Streams
 from device_models.window import Array
 
 
 class GeneratorNoise:
-    """Noise from the library's own generator."""
+    """Noise from the library's own generator, which goes on from call to call."""
 
     def __init__(self, rng: Any) -> None:
         self._rng = rng
 
-    def add(self, x: Array, variance: Array) -> None:
+    def add(self, x: Array, variance: Array, turn: int = 0) -> None:
         """Add independent noise of this variance, in place."""
         z = self._rng.standard_normal(x.shape, dtype=x.dtype)
         z *= np.sqrt(variance)
         x += z
 
-    def generators(self, n: int) -> Iterator[Any]:
+    def generators(self, n: int, turn: int = 0) -> Iterator[Any]:
         """The library's own generator, `n` times."""
         return repeat(self._rng, n)
 
@@ -44,11 +45,60 @@ def quantise(x: Array, scale: float, low: int, high: int, unit: float) -> Array:
     return u
 
 
-def convert(i: Array, scale: Array, shift: Array, top: int, step: Array, first: Array) -> None:
-    """Currents to codes and back, in place: `first + step floor(scale i + shift)`, codes held to 0..top, by column."""
-    i *= scale
-    i += shift
+def digits(whole: Array, shift: int, width: int, unit: float) -> Array:
+    """`unit` times the digit of `width` bits above the lowest `shift` bits of whole numbers, which keep their sign."""
+    above = np.floor(np.abs(whole) * np.float32(2.0**-shift))
+    above -= np.floor(above * np.float32(2.0**-width)) * np.float32(2**width)
+    return np.sign(whole) * above * np.float32(unit)
+
+
+def convert(i: Array, law: Uniform | Table) -> None:
+    """Currents `(batch, columns)` to codes and to what they mean, in place."""
+    if isinstance(law, Table):
+        _by_table(i, law)
+        return
+    i *= law.scale
+    i += law.shift
     np.floor(i, out=i)
-    np.clip(i, 0, top, out=i)
-    i *= step
-    i += first
+    np.clip(i, 0, law.top, out=i)
+    i *= law.step
+    i += law.first
+
+
+def read_out(
+    y: Array,
+    start: int,
+    i: Array,
+    sums: Sums,
+    law: Uniform | Table | None = None,
+    noises: tuple[Gaussian | None, Gaussian | None] = (None, None),
+) -> None:
+    """Noise, conversion, shift and add: adds to columns `start`... of `y` what a tile's currents are worth.
+
+    `i` `(batch, signals * columns)` are the currents, which are overwritten; `law` None leaves them unconverted;
+    `noises` are those of the cells and of the converters.
+    """
+    for one in noises:
+        if one is not None:
+            one.source.add(i, one.variance, one.turn)
+    if law is not None:
+        convert(i, law)
+    signals = i.reshape(len(i), len(sums.worths), -1)
+    total = signals[:, 0] * float(sums.worths[0])
+    for s in range(1, len(sums.worths)):
+        total = total + signals[:, s] * float(sums.worths[s])
+    if sums.reference:
+        total = total[:, :-1] - total[:, -1:]
+    y[:, start : start + total.shape[1]] += total * np.float32(sums.worth)
+
+
+def _by_table(i: Array, law: Table) -> None:
+    """All bits one after the other from the highest, every column at once."""
+    top = law.edges.shape[1]
+    edges, values = law.edges.reshape(-1), law.values.reshape(-1)
+    code, bit = np.zeros_like(i, dtype=np.int64), (top + 1) // 2
+    while bit:
+        reached = i >= np.take(edges, law.lines * top + code + (bit - 1))
+        code += bit * reached
+        bit //= 2
+    i[:] = np.take(values, law.lines * (top + 1) + code)

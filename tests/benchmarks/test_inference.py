@@ -59,16 +59,3 @@ def test_programming_a_128x128_pair_with_verify(ratio: Any) -> None:
         lambda: rng.standard_normal((2, 128, 128)),
         of="its normals",
     )
-
-
-def test_wires_of_a_128x128_array(ratio: Any) -> None:
-    from scipy.sparse.linalg import splu
-
-    from cimsim.crossbar import wires as w
-
-    g = np.random.default_rng(0).uniform(5e-6, 100e-6, (128, 128))
-    design = cim.Wires(word=1.0, bit=1.0)
-    admittance = w._admittance(w._network(128, 128, design), g)
-    inner = admittance[256:, 256:].tocsc()
-    sides = np.eye(inner.shape[0], 128)
-    ratio(lambda: w.effective_conductance(g, design), lambda: splu(inner).solve(sides), rounds=3, of="sparse LU")

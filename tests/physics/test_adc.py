@@ -121,7 +121,7 @@ def test_gain_and_offset_shift_every_transition_as_declared(gain: float, offset:
 @pytest.mark.parametrize(("gain", "offset"), [(0.02, 0.0), (0.0, 0.01), (0.02, 0.01)])
 def test_errors_over_columns_are_normal_with_the_declared_spread(gain: float, offset: float) -> None:
     n, i = 5000, 0.5 * FULL
-    errors = LineErrors.draw(n, Streams(1).rng("adc"))
+    errors = LineErrors.draw(n, Streams(1), "adc")
     adcs = bank(ADC(bits=16, gain_spread=gain, offset_spread=offset), errors)
     seen = converted(adcs, np.full((1, n), i))
     assert_normal(seen, i, np.hypot(gain * i, offset * 2 * FULL))

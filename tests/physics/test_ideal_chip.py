@@ -19,7 +19,6 @@ from cimsim.network.network import Network, mlp
 from device_models.conduction import Ohmic, Sinh
 from device_models.device import Device
 from device_models.errors import InputError
-from device_models.parameters import ParameterError
 from device_models.streams import Streams
 from device_models.window import Window
 
@@ -155,10 +154,7 @@ def test_an_ohmic_law_is_the_same_as_none_also_with_wires() -> None:
         assert np.array_equal(plain.forward(x), ohmic.forward(x))
 
 
-def test_a_nonlinear_law_and_wires_are_refused_together() -> None:
-    rule = r"ChipSpec: a nonlinear I-V law and wire resistance cannot be combined yet, got Sinh; drop the wires or the"
-    with pytest.raises(ParameterError, match=rule):
-        ChipSpec(device=ideal(conduction=Sinh(v0=0.3)), wires=Wires(word=1.0))
+def test_wires_without_resistance_are_none() -> None:
     assert ChipSpec(device=ideal(conduction=Sinh(v0=0.3)), wires=Wires()).design().wires is None
 
 

@@ -20,7 +20,7 @@ HERE = np.zeros(1, np.float32)
 def drawn(draws: Draws, rows: int, columns: int, role: str = "read", *place: int, sigma: float = 1.0) -> np.ndarray:
     """Noise of the given standard deviation, `(rows, columns)`."""
     x = np.zeros((rows, columns), np.float32)
-    draws.noise(role, *place).add(x, np.full(columns, sigma**2, np.float32))
+    draws.rows(rows).noise(role, *place).add(x, np.full(columns, sigma**2, np.float32))
     return x
 
 
@@ -34,7 +34,7 @@ def test_noise_adds_to_what_is_there_each_number_with_its_own_variance() -> None
     mean = np.linspace(-1, 1, 4000, dtype=np.float32).reshape(40, 100)
     sigma = np.geomspace(1e-3, 1e3, 4000, dtype=np.float32).reshape(40, 100)
     x = mean.copy()
-    Draws(Streams(2), HERE).noise("read").add(x, sigma**2)
+    Draws(Streams(2), HERE).rows(len(x)).noise("read").add(x, sigma**2)
     assert x.dtype == np.float32
     assert_normal(x, mean, sigma)
 
@@ -42,7 +42,7 @@ def test_noise_adds_to_what_is_there_each_number_with_its_own_variance() -> None
 def test_without_variance_nothing_changes() -> None:
     x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
     kept = x.copy()
-    Draws(Streams(2), HERE).noise("read").add(x, np.zeros(4, np.float32))
+    Draws(Streams(2), HERE).rows(len(x)).noise("read").add(x, np.zeros(4, np.float32))
     assert np.array_equal(x, kept)
 
 
@@ -77,21 +77,39 @@ def test_every_name_has_independent_noise(other: Any) -> None:
     assert_independent(ours, other())
 
 
-def test_one_name_is_one_source_that_goes_on() -> None:
+def test_samples_that_come_later_draw_other_numbers() -> None:
     draws = Draws(Streams(7), HERE)
     first, again = drawn(draws, 100, 20), drawn(draws, 100, 20)
     assert_independent(first, again)
     assert np.array_equal(first, drawn(Draws(Streams(7), HERE), 100, 20))
+    assert np.array_equal(again, drawn(Draws(Streams(7), HERE, row=100), 100, 20))
 
 
-def test_what_one_source_gave_does_not_depend_on_the_others() -> None:
-    draws = Draws(Streams(8), HERE)
-    drawn(draws, 5, 5, "adc")
-    assert np.array_equal(drawn(draws, 9, 3), drawn(Draws(Streams(8), HERE), 9, 3))
+def test_what_one_source_gives_does_not_depend_on_the_others() -> None:
+    rows, x, alone = Draws(Streams(8), HERE).rows(9), np.zeros((2, 9, 3), np.float32), np.zeros((9, 3), np.float32)
+    for k, role in enumerate(["adc", "read"]):
+        rows.noise(role).add(x[k], np.ones(3, np.float32))
+    Draws(Streams(8), HERE).rows(9).noise("read").add(alone, np.ones(3, np.float32))
+    assert np.array_equal(x[1], alone)
+
+
+def test_turns_of_one_sample_draw_apart_and_in_any_order() -> None:
+    rows, x = Draws(Streams(9), HERE).rows(200), np.zeros((3, 200, 20), np.float32)
+    for turn in (2, 0, 1):
+        rows.noise("read").add(x[turn], np.ones(20, np.float32), turn)
+    assert_independent(x[0], x[1])
+    assert_independent(x[1], x[2])
+    assert np.array_equal(x[0], drawn(Draws(Streams(9), HERE), 200, 20))
+
+
+def test_part_of_the_samples_have_the_numbers_they_have_in_the_whole() -> None:
+    part = np.zeros((4, 5), np.float32)
+    Draws(Streams(4), HERE).rows(10).after(3).noise("read", 1).add(part, np.ones(5, np.float32))
+    assert np.array_equal(part, drawn(Draws(Streams(4), HERE), 10, 5, "read", 1)[3:7])
 
 
 def test_arrays_of_another_library_get_noise_of_the_same_law_in_that_library() -> None:
     x = ForeignArray(np.zeros((60, 70), np.float32))
-    Draws(Streams(9), x).noise("read").add(x, ForeignArray(np.full(70, 4.0, np.float32)))
+    Draws(Streams(9), x).rows(60).noise("read").add(x, ForeignArray(np.full(70, 4.0, np.float32)))
     assert x.dtype == np.float32
     assert_normal(x.get(), 0.0, 2.0)

@@ -1,4 +1,4 @@
-"""Calibration of ADC ranges, and what DACs make of inputs. Rule 4.4 itself is in `physics/test_adc.py`."""
+"""Calibration of ADC ranges. Rule 4.4 itself is in `physics/test_adc.py`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,23 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.optimize import minimize_scalar
 
-from cimsim.crossbar.converters import ADC, DAC, AdcBank, InputScale, LineErrors, choose_range, word_line_volts
+from cimsim.crossbar.converters import (
+    ADC,
+    AdcBank,
+    LineErrors,
+    LogADC,
+    choose_range,
+    choose_ranges,
+    shared_lines,
+    tile_ranges,
+)
 from cimsim.kernels import noise
 from device_models.errors import InputError
 from device_models.parameters import ParameterError
 from device_models.streams import Streams
-from tests.device_models.laws import assert_normal
 
 CALIBRATIONS = ["minmax", "percentile", "mse"]
 IDEAL = LineErrors(np.zeros(1, np.float32), np.zeros(1, np.float32))
-V_READ = 0.2
 
 # Step over sigma and mean squared error over variance of the best uniform quantiser of a Gaussian:
 # Max, IRE Trans. Inf. Theory 6, 7 (1960), Table II.
@@ -193,75 +200,30 @@ def test_impossible_converters_are_refused(values: dict[str, Any], message: str)
         ADC(**values)
 
 
-def volts(x: Any, dac: DAC | None, scale: InputScale, errors: LineErrors | None = None, seed: int = 0) -> np.ndarray:
-    """Word-line voltages over the voltage of full scale."""
-    x = np.atleast_2d(np.asarray(x, np.float32))
-    lines = errors or LineErrors(np.zeros(x.shape[1], np.float32), np.zeros(x.shape[1], np.float32))
-    return word_line_volts(dac, x, scale, V_READ, lines, noise(x, Streams(seed), "dac")).astype(np.float64) / V_READ
+@pytest.mark.parametrize("how", CALIBRATIONS)
+@pytest.mark.parametrize("bits", [1, 3, 8])
+def test_many_converters_at_once_get_the_ranges_they_get_one_by_one(how: Any, bits: int) -> None:
+    """Around 0, beside it, of very different size, and some that never change."""
+    rng = Streams(2).rng("currents")
+    i = rng.standard_normal((12, 400)) * np.geomspace(1e-9, 1e-5, 12)[:, None] + np.linspace(-1e-6, 1e-6, 12)[:, None]
+    i[3], i[7] = 0.0, 2e-6
+    adc = ADC(bits=bits, calibration=how)
+    np.testing.assert_array_equal(np.transpose(choose_ranges(adc, i)), [choose_range(adc, one) for one in i])
 
 
-@pytest.mark.parametrize("bits", [1, 2, 5, 8, 16])
-def test_a_dac_of_unsigned_inputs_has_a_level_for_every_code_from_0_to_full_scale(bits: int) -> None:
-    seen = np.unique(volts(np.linspace(0, 3.0, 2**bits * 8), DAC(bits=bits), InputScale(3.0, signed=False)))
-    np.testing.assert_allclose(seen, np.arange(2**bits) / (2**bits - 1), rtol=1e-6)
+@pytest.mark.parametrize("how", CALIBRATIONS)
+def test_a_shared_converter_takes_the_range_of_all_its_columns(how: Any) -> None:
+    i = Streams(3).rng("currents").standard_normal((200, 10)) * np.geomspace(1e-8, 1e-6, 10)
+    adc, lines = ADC(bits=6, calibration=how, per="column", share=4), shared_lines(2, 5, 4)
+    assert lines.tolist() == [0, 0, 0, 0, 1, 2, 2, 2, 2, 3]
+    (low, high) = tile_ranges(adc, {(0, 0): i}, {(0, 0): lines})[0, 0]
+    for k, columns in enumerate((slice(0, 4), slice(4, 5), slice(5, 9), slice(9, 10))):
+        assert (low[k], high[k]) == pytest.approx(choose_range(adc, i[:, columns]), rel=1e-12)
 
 
-def test_a_dac_of_one_bit_takes_no_signed_inputs() -> None:
-    message = (
-        "DAC.bits: must be 2 or more for inputs that may be negative, got 1; use more bits, or inputs of 0 and more"
-    )
-    with pytest.raises(InputError, match=message):
-        volts([0.0, -1.0], DAC(bits=1), InputScale(1.0, signed=True))
-
-
-@pytest.mark.parametrize("bits", [2, 5, 8, 16])
-def test_a_dac_of_signed_inputs_has_levels_each_way_and_0(bits: int) -> None:
-    top = 2 ** (bits - 1) - 1
-    seen = np.unique(volts(np.linspace(-3.0, 3.0, 2**bits * 8), DAC(bits=bits), InputScale(3.0, signed=True)))
-    np.testing.assert_allclose(seen, np.arange(-top, top + 1) / top, rtol=1e-6)
-
-
-@given(st.integers(2, 16), st.booleans(), st.floats(1e-3, 1e3), st.lists(st.floats(-1, 1), min_size=1, max_size=20))
-def test_a_dac_rounds_to_half_a_code_and_holds_inputs_to_its_range(
-    bits: int, signed: bool, full: float, inputs: list[float]
-) -> None:
-    x, top = np.array(inputs), 2 ** (bits - signed) - 1
-    seen = volts(2 * full * x, DAC(bits=bits), InputScale(full, signed=signed))[0]
-    assert np.abs(seen - np.clip(2 * x, -1 if signed else 0, 1)).max() <= 0.5 / top + 1e-6
-
-
-@pytest.mark.parametrize("signed", [False, True])
-def test_0_is_0_volts_and_full_scale_is_the_read_voltage(signed: bool) -> None:
-    for dac in (None, DAC(bits=8)):
-        seen = volts([0.0, 5.0], dac, InputScale(5.0, signed=signed))[0]
-        assert seen[0] == 0
-        assert seen[1] == pytest.approx(1.0, rel=1e-7)
-
-
-def test_without_a_dac_inputs_are_only_scaled() -> None:
-    np.testing.assert_allclose(volts([-7.0, 0.3, 7.0], None, InputScale(5.0, signed=False))[0], [-1.4, 0.06, 1.4])
-
-
-@pytest.mark.parametrize(("gain", "offset"), [(0.02, 0.0), (0.0, 0.01), (0.02, 0.01)])
-def test_errors_over_rows_are_normal_with_the_declared_spread(gain: float, offset: float) -> None:
-    errors = LineErrors.draw(5000, Streams(1).rng("dac"))
-    dac = DAC(bits=16, gain_spread=gain, offset_spread=offset)
-    seen = volts(np.full(5000, 0.5), dac, InputScale(1.0, signed=False), errors)
-    assert_normal(seen, 0.5, np.hypot(0.5 * gain, offset))
-
-
-def test_noise_of_a_dac_is_normal_with_the_declared_share_of_full_scale() -> None:
-    seen = volts(np.full((50, 100), 1.0), DAC(bits=8, noise=0.01), InputScale(1.0, signed=False), seed=2)
-    assert_normal(seen, 1.0, 0.01)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "scale"),
-    [
-        (0.0, 4.0, InputScale(4.0, signed=False)),
-        (-3.0, 1.0, InputScale(3.0, signed=True)),
-        (0.0, 0.0, InputScale(1.0, signed=False)),
-    ],
-)
-def test_the_full_scale_of_inputs_is_their_largest_size(low: float, high: float, scale: InputScale) -> None:
-    assert InputScale.of(low, high) == scale
+@pytest.mark.parametrize("how", ["minmax", "percentile"])
+def test_a_logarithmic_converter_takes_its_range_as_seen(how: Any) -> None:
+    i = gaussian() * 1e-6
+    low, high = choose_range(LogADC(bits=6, calibration=how, percentile=99.0), i)
+    tail = 0 if how == "minmax" else 0.5
+    assert (low, high) == pytest.approx(tuple(np.percentile(i, [tail, 100 - tail])), rel=1e-12)

@@ -1,0 +1,195 @@
+"""Pulses to the cells of a matrix, again and again: what a training on the chip sends.
+
+Laws whose pulse is an affine map (`AffineUpdate`), on cells that do not wear, take a compiled loop that
+touches only what is pulsed; every other device goes through `Device.pulse`, whose answers have the same law.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from cimsim.backend import generator
+from cimsim.crossbar.mapping import DifferentialPair
+from cimsim.crossbar.matrix import AnalogMatrix
+from cimsim.crossbar.side import Place
+from cimsim.crossbar.tile import Tile
+from cimsim.crossbar.workbench import Workbench
+from cimsim.kernels import pulses_plain
+from cimsim.kernels.parts import available_cores
+from device_models.device import Cells, Device
+from device_models.errors import InputError
+from device_models.streams import Streams
+from device_models.window import Array
+
+ALONE = 400_000  # cells times samples below which a second thread costs more than it saves
+
+
+@dataclass(frozen=True)
+class Pulses:
+    """What an update sent: SET and RESET pulses, cells written (each time one is), and joules (NaN: not known)."""
+
+    up: int = 0
+    down: int = 0
+    written: int = 0
+    energy: float = 0.0
+
+    def __add__(self, other: Pulses) -> Pulses:
+        """Both together."""
+        counts = (self.up + other.up, self.down + other.down, self.written + other.written)
+        return Pulses(*counts, self.energy + other.energy)
+
+
+class Lines(NamedTuple):
+    """What drives the lines of one side: values `(batch, lines)`, and the chance of a pulse per unit of each sample."""
+
+    values: Array
+    gains: np.ndarray
+
+
+class Pulser:
+    """Sends pulses to the cells of one matrix and of those it becomes; keeps what pulses do not change.
+
+    `in_place`: whoever gives a matrix gives it away, and the one that comes back may share its arrays, changed.
+    Otherwise matrices are values.
+    """
+
+    def __init__(self, matrix: AnalogMatrix, *, in_place: bool = False) -> None:
+        self.in_place = in_place
+        self._benches = {place: Workbench.of(tile, matrix.design) for place, tile in matrix.tiles.items()}
+        self._joules = pulse_energy(matrix.design.device)
+
+    def pulse(
+        self, matrix: AnalogMatrix, n: Array, streams: Streams, *, exact: bool = True
+    ) -> tuple[AnalogMatrix, Pulses]:
+        """The matrix after `n` signed pulses per weight `(n_in, n_out)`; the scheme says which cells take them.
+
+        Every call needs streams of its own. Not `exact`: the wires attenuate every change as they did the cell.
+        """
+        new, totals, key = {}, np.zeros(3, np.int64), streams.key("pulses")
+        for k, place in enumerate(matrix.places, start=2):
+            tile, bench, here = matrix.tiles[place], self._benches[place], streams.at("tile", *place)
+            wanted = n[matrix.rows[place[0]], matrix.columns[place[1]]]
+            if bench is None:
+                counts = matrix.design.scheme.pulses(wanted, tile.device.pulses_down(tile.cells))
+                new[place], sent = _sent(matrix, place, counts, here, exact=exact)
+                totals += sent
+            else:
+                own = bench.own(tile, in_place=self.in_place)
+                totals += bench.send(own, wanted, _part(key, k))
+                new[place] = bench.settled(own, here, exact=exact)
+        return changed(matrix, new), self._counted(totals)
+
+    def pulse_both(
+        self, matrix: AnalogMatrix, n: Array, streams: Streams, *, exact: bool = True
+    ) -> tuple[AnalogMatrix, Pulses]:
+        """As `pulse`, but both cells of a pair take all the pulses, the one as many up as the other down.
+
+        Raises `InputError` for a weight scheme without pairs.
+        """
+        if not isinstance(matrix.design.scheme, DifferentialPair):
+            rule, got = "must hold a pair of cells to pulse both", type(matrix.design.scheme).__name__
+            raise InputError("weights", rule, got, "use DifferentialPair, or pulse one cell")
+        new, totals = {}, np.zeros(3, np.int64)
+        for place in matrix.places:
+            wanted = n[matrix.rows[place[0]], matrix.columns[place[1]]]
+            counts, here = np.stack([wanted, -wanted]), streams.at("tile", *place)
+            new[place], sent = _sent(matrix, place, counts, here, exact=exact)
+            totals += sent
+        return changed(matrix, new), self._counted(totals)
+
+    def coincide(
+        self, matrix: AnalogMatrix, x: Lines, d: Lines, lengths: np.ndarray, streams: Streams, *, exact: bool = True
+    ) -> tuple[AnalogMatrix, Pulses]:
+        """The matrix after random trains of pulses on its lines: where they coincide, weights change by -sign(x d).
+
+        Sample after sample, each with trains of its own number of slots, `lengths` `(batch,)`. `exact` as in `pulse`.
+        """
+        if any(bench is None for bench in self._benches.values()):
+            return self._one_by_one(matrix, x, d, lengths, streams, exact=exact)
+        from cimsim.kernels import pulses_cpu
+
+        key = streams.key("pulses")
+        rows = pulses_cpu.pulse_trains(x.values, x.gains, lengths, _part(key, 0))
+        columns = pulses_cpu.pulse_trains(d.values, d.gains, lengths, _part(key, 1))
+        new, totals = {}, np.zeros(3, np.int64)
+        for k, place in enumerate(matrix.places, start=2):
+            bench = self._benches[place]
+            assert bench is not None
+            own = bench.own(matrix.tiles[place], in_place=self.in_place)
+            here, there = rows[:, matrix.rows[place[0]]], columns[:, matrix.columns[place[1]]]
+            threads = available_cores() if here.size * there.shape[1] > ALONE else 1
+            totals += bench.coincide(own, here, there, _part(key, k), threads)
+            new[place] = bench.settled(own, streams.at("tile", *place), exact=exact)
+        return changed(matrix, new), self._counted(totals)
+
+    def _one_by_one(
+        self, matrix: AnalogMatrix, x: Lines, d: Lines, lengths: np.ndarray, streams: Streams, *, exact: bool
+    ) -> tuple[AnalogMatrix, Pulses]:
+        """`coincide` with a pass over all cells for each sample."""
+        slots, trains = np.asarray(lengths, like=x.values), []
+        for name, side in (("rows", x), ("columns", d)):
+            gains = np.asarray(side.gains, like=side.values)
+            trains.append(pulses_plain.pulse_trains(side.values, gains, slots, generator(side.values, streams, name)))
+        sent = Pulses()
+        for b, (rows, columns) in enumerate(zip(*trains, strict=True)):
+            n, last = pulses_plain.coincidences(rows, columns), b == len(lengths) - 1
+            matrix, more = self.pulse(matrix, n, streams.at("sample", b), exact=exact and last)
+            sent += more
+        return matrix, sent
+
+    def _counted(self, totals: np.ndarray) -> Pulses:
+        up, down, written = map(int, totals)
+        return Pulses(up, down, written, self._joules * (up + down) if up + down else 0.0)
+
+
+def _part(key: np.ndarray, k: int) -> np.ndarray:
+    """The key of the k-th of several streams: their counters differ in a word."""
+    mixed: np.ndarray = key ^ np.array([0, 0, k, k], np.uint32)
+    return mixed
+
+
+def pulse_energy(device: Device) -> float:
+    """Joules of one pulse, as the device's programming slot states them; NaN where it does not."""
+    return float(getattr(device.programming, "pulse_energy", 0.0)) or math.nan
+
+
+def changed(matrix: AnalogMatrix, tiles: Mapping[Place, Tile]) -> AnalogMatrix:
+    """The matrix with other tiles in some places, what it had derived from the old ones forgotten."""
+    return replace(matrix, tiles=matrix.tiles | dict(tiles)).at_zero()
+
+
+def siemens_per_weight(matrix: AnalogMatrix) -> float:
+    """Siemens of one cell per unit of weight."""
+    design = matrix.design
+    return float(design.device.window.span / (matrix.weight_scale * design.scheme.cell_worth()))
+
+
+def at_limit(matrix: AnalogMatrix) -> int:
+    """Working cells at an end of their own windows; the lower end does not count where a weight of 0 rests there."""
+    rests = matrix.design.scheme.targets(np.zeros((1, 1)), matrix.design.device.window).min()
+    counted = 0
+    for tile in matrix.tiles.values():
+        cells, device = tile.cells, tile.device
+        g, (low, high), margin = device.conductance(cells), device.limits(cells), 1e-6 * device.window.span
+        ended = g >= high - margin
+        if rests > device.window.g_min + margin:
+            ended = ended | (g <= low + margin)
+        counted += int(np.sum(ended & (cells.stuck == 0)))
+    return counted
+
+
+def _sent(
+    matrix: AnalogMatrix, place: Place, counts: Array, streams: Streams, *, exact: bool
+) -> tuple[Tile, np.ndarray]:
+    """A tile after signed pulses per cell by `Device.pulse`, and SET pulses, RESET pulses, cells written."""
+    tile = matrix.tiles[place]
+    cells: Cells = tile.device.pulse(tile.cells, counts, generator(tile.cells.g, streams, "pulse"))
+    written = np.sum((counts != 0) & (tile.cells.stuck == 0))
+    sent = [np.sum(np.maximum(counts, 0)), np.sum(np.maximum(-counts, 0)), written]
+    made = tile.with_cells(cells, matrix.design.scheme, folded=matrix.design.folded, exact=exact)
+    return made, np.array([int(k) for k in sent])

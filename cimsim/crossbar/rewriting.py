@@ -1,0 +1,102 @@
+"""Closed-loop writes of chosen cells of a programmed matrix: the others keep state, clock and trajectory."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from cimsim.backend import to_host, to_library_of
+from cimsim.crossbar.mapping import DifferentialPair, OffsetColumn
+from cimsim.crossbar.matrix import AnalogMatrix
+from cimsim.crossbar.pulsing import Pulses, changed, siemens_per_weight
+from cimsim.crossbar.reference import ReferenceCell
+from device_models.device import Cells, Device, WriteReport
+from device_models.errors import InputError
+from device_models.streams import Streams
+from device_models.window import Array
+
+
+def rewrite(
+    matrix: AnalogMatrix, change: Array, streams: Streams, *, exact: bool = True
+) -> tuple[AnalogMatrix, Pulses]:
+    """The matrix after its weights were moved by `change` `(n_in, n_out)` with closed-loop writes; 0 is none.
+
+    The goal of a cell is its conductance now plus its share of the change, held to its window, not rounded to levels:
+    of a pair the cell that works against the change is lowered first, then the other raised. Written are the cells
+    whose goal is not where they stand, through the device's programming slot. What it says of pulses counts as SET
+    where a cell is to rise, else as RESET. Writes are drawn on the host.
+    """
+    new, sent = {}, Pulses()
+    for place in matrix.places:
+        tile, here = matrix.tiles[place], streams.at("tile", *place)
+        host = tile.cells.each(to_host)
+        wanted = to_host(change)[matrix.rows[place[0]], matrix.columns[place[1]]] * siemens_per_weight(matrix)
+        goals = _goals(matrix, host, np.asarray(wanted, np.float64))
+        cells, more = write_cells(tile.device, host, goals, here)
+        sent += more
+        if more.written:
+            cells = cells.each(partial(to_library_of, like=tile.cells.g))
+            new[place] = tile.with_cells(cells, matrix.design.scheme, folded=matrix.design.folded, exact=exact)
+    return changed(matrix, new), sent
+
+
+def write_cells(device: Device, cells: Cells, goals: np.ndarray, streams: Streams) -> tuple[Cells, Pulses]:
+    """Write cells that are not at their goals (siemens, shape of the cells) yet; NaN leaves a cell alone."""
+    now, sent = device.conductance(cells), Pulses()
+    for name, chosen in (("up", goals > now), ("down", goals < now)):
+        if not chosen.any():
+            continue
+        written, report = device.program(_taken(cells, chosen), goals[chosen], streams.at(name))
+        cells = _put(cells, chosen, written)
+        sent += _counted(report, up=name == "up")
+    return cells, sent
+
+
+def _goals(matrix: AnalogMatrix, cells: Cells, wanted: np.ndarray) -> np.ndarray:
+    """Where the cells of a tile should go, NaN for those left alone, for a change in siemens per weight."""
+    device, scheme = matrix.design.device, matrix.design.scheme
+    now, window = device.conductance(cells), device.window
+    goals = np.full(now.shape, np.nan)
+    low, high = (np.clip(end, window.g_min, window.g_max) for end in device.limits(cells))
+    if isinstance(scheme, DifferentialPair):
+        wanted = np.stack([np.maximum(wanted, 0), np.maximum(-wanted, 0)])
+        room = np.where(cells.stuck == 0, np.maximum(now - low, 0), 0)
+        lowered = np.minimum(wanted, room[::-1])
+        step = (wanted - lowered) - lowered[::-1]
+        return np.where(step != 0, np.clip(now + step, low, high), goals)
+    if not isinstance(scheme, OffsetColumn | ReferenceCell):
+        raise InputError(type(scheme).__name__, "has no rule for writing its cells", "", "use DifferentialPair")
+    columns = wanted.shape[1]
+    goal = np.clip(now[0, :, :columns] + wanted, low[0, :, :columns], high[0, :, :columns])
+    goals[0, :, :columns] = np.where(wanted != 0, goal, np.nan)
+    return goals
+
+
+def _taken(cells: Cells, chosen: np.ndarray) -> Cells:
+    """The chosen cells as an array of their own, `(m,)`."""
+    clock = np.broadcast_to(cells.seconds, cells.shape)
+    return replace(cells, seconds=clock).each(lambda a: a[..., chosen])
+
+
+def _put(cells: Cells, chosen: np.ndarray, new: Cells) -> Cells:
+    """The cells with the chosen ones replaced."""
+
+    def merged(old: Array | None, written: Array | None) -> Array | None:
+        if old is None or written is None:
+            return old
+        out = np.array(np.broadcast_to(old, (*old.shape[: old.ndim - cells.g.ndim], *cells.shape)))
+        out[..., chosen] = written
+        return out
+
+    clock = np.array(np.broadcast_to(cells.seconds, cells.shape))
+    clock[chosen] = np.broadcast_to(new.seconds, new.shape)
+    trajectory, pulses = merged(cells.trajectory, new.trajectory), merged(cells.pulses, new.pulses)
+    return replace(cells, g=merged(cells.g, new.g), seconds=clock, trajectory=trajectory, pulses=pulses)
+
+
+def _counted(report: WriteReport, *, up: bool) -> Pulses:
+    energy = report.energy or math.nan
+    return Pulses(report.pulses * up, report.pulses * (not up), report.cells - report.stuck, energy)
