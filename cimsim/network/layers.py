@@ -8,9 +8,9 @@ Arrays may be NumPy's, CuPy's or any that answer NumPy's functions; batches come
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -22,23 +22,47 @@ Product = Callable[[Array], Array]
 
 
 class Layer(abc.ABC):
-    """One step of a network, `(batch, n_in) -> (batch, n_out)`."""
+    """One step of a network, `(batch, n_in) -> (batch, n_out)`; `arrays` names the attributes that are arrays."""
+
+    arrays: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def n_in(self) -> int | None:
+        """Features per sample at the input; None: any number, and the output has as many."""
+        return None
+
+    @property
+    def n_out(self) -> int | None:
+        """Features per sample at the output; None: as many as at the input."""
+        return None
 
     @abc.abstractmethod
     def forward(self, x: Array, product: Product | None = None) -> Array:
         """The output; a layer with weights multiplies its 2-D input by `product` (None: exactly)."""
 
     @abc.abstractmethod
-    def backward(self, dy: Array, y: Array, transposed: Product | None = None) -> Array:
-        """The loss gradient at the input, from that at the output, `dy`, and the output itself, `y`.
+    def backward(self, dy: Array, x: Array, y: Array, transposed: Product | None = None) -> Array:
+        """The loss gradient at the input `x`, from that at the output `y`, `dy`.
 
         `transposed(d) = d @ weight.T` is the product of a layer with weights (None: exactly).
         """
 
+    def moved(self, move: Callable[[Array], Array]) -> Self:
+        """The layer with its arrays passed through `move` (to another back end)."""
+        return self._changed(**{name: move(getattr(self, name)) for name in self.arrays})
+
+    def _changed(self, **arrays: Array) -> Self:
+        # Layers are dataclasses; the abstract ones above them cannot say so.
+        return replace(self, **arrays) if arrays else self  # type: ignore[type-var]
+
 
 class Weighted(Layer):
-    """A layer with one weight matrix, `weight` (rows, columns), one product with it, and a bias per output."""
+    """A layer with one weight matrix, `weight` (rows, columns), products with it, and a bias per column.
 
+    The matrix meets `reads_per_sample` vectors of a sample: one, or one per patch of an image.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("weight", "bias")
     weight: Array
     bias: Array
 
@@ -56,9 +80,27 @@ class Weighted(Layer):
     def gradient(self, x: Array, dy: Array) -> tuple[Array, Array]:
         """The loss gradients of weight and bias, from the layer's input and the gradient at its output."""
 
-    @abc.abstractmethod
+    @property
+    def reads_per_sample(self) -> int:
+        """Vectors of a sample that its matrix multiplies."""
+        return 1
+
+    @property
+    def mask(self) -> Array | None:
+        """1 where the matrix holds weights and 0 where it has none to learn; None: weights everywhere."""
+        return None
+
+    def vectors(self, x: Array) -> Iterator[Array]:
+        """What its product is given for samples `x`: parts `(samples * reads_per_sample, rows)`, of whole samples."""
+        yield x
+
     def with_weights(self, weight: Array, bias: Array) -> Self:
-        """The same layer with other weights of the same shapes."""
+        """The same layer with these weights. Raises `InputError` if a shape changes."""
+        if (weight.shape, bias.shape) != (self.weight.shape, self.bias.shape):
+            rule = f"must keep the shapes {self.weight.shape} and {self.bias.shape}"
+            where = f"{type(self).__name__}.with_weights"
+            raise InputError(where, rule, f"{weight.shape} and {bias.shape}", "check their order")
+        return self._changed(weight=weight, bias=bias)
 
     def multiply(self, v: Array) -> Array:
         """The exact product `v @ weight`, (batch, rows) -> (batch, columns)."""
@@ -81,9 +123,9 @@ class Dense(Weighted):
     bias: Array
 
     def __post_init__(self) -> None:
-        weight = _floats(self.weight)
+        weight = as_floats(self.weight)
         object.__setattr__(self, "weight", weight)
-        object.__setattr__(self, "bias", _floats(self.bias).astype(weight.dtype, copy=False))
+        object.__setattr__(self, "bias", as_floats(self.bias).astype(weight.dtype, copy=False))
         _check_shapes(self.weight.shape, self.bias.shape)
 
     def __repr__(self) -> str:
@@ -103,20 +145,13 @@ class Dense(Weighted):
         """`product(x) + bias`."""
         return (product or self.multiply)(x) + self.bias
 
-    def backward(self, dy: Array, y: Array, transposed: Product | None = None) -> Array:
+    def backward(self, dy: Array, x: Array, y: Array, transposed: Product | None = None) -> Array:
         """`dy @ weight.T`."""
         return (transposed or self.multiply_transposed)(dy)
 
     def gradient(self, x: Array, dy: Array) -> tuple[Array, Array]:
         """`x.T @ dy` and the sum of `dy` over the batch."""
         return x.T @ dy, dy.sum(axis=0)
-
-    def with_weights(self, weight: Array, bias: Array) -> Dense:
-        """A layer with these weights. Raises `InputError` if a shape changes."""
-        if (weight.shape, bias.shape) != (self.weight.shape, self.bias.shape):
-            rule = f"must keep the shapes {self.weight.shape} and {self.bias.shape}"
-            raise InputError("Dense.with_weights", rule, f"{weight.shape} and {bias.shape}", "check their order")
-        return Dense(weight, bias)
 
 
 @dataclass(frozen=True)
@@ -127,7 +162,7 @@ class ReLU(Layer):
         """`max(x, 0)`."""
         return np.maximum(x, 0)
 
-    def backward(self, dy: Array, y: Array, transposed: Product | None = None) -> Array:
+    def backward(self, dy: Array, x: Array, y: Array, transposed: Product | None = None) -> Array:
         """`dy` where the output is positive, else 0."""
         return dy * (y > 0)
 
@@ -140,7 +175,7 @@ class Sigmoid(Layer):
         """`1 / (1 + exp(-x))`, as a hyperbolic tangent: it does not overflow."""
         return 0.5 * (1 + np.tanh(0.5 * x))
 
-    def backward(self, dy: Array, y: Array, transposed: Product | None = None) -> Array:
+    def backward(self, dy: Array, x: Array, y: Array, transposed: Product | None = None) -> Array:
         """`dy y (1 - y)`."""
         return dy * (y * (1 - y))
 
@@ -153,13 +188,13 @@ class Tanh(Layer):
         """`tanh(x)`."""
         return np.tanh(x)
 
-    def backward(self, dy: Array, y: Array, transposed: Product | None = None) -> Array:
+    def backward(self, dy: Array, x: Array, y: Array, transposed: Product | None = None) -> Array:
         """`dy (1 - y^2)`."""
         return dy * (1 - y * y)
 
 
-def _floats(x: Array) -> Array:
-    """An array as it is if float32 or float64, else as float32."""
+def as_floats(x: Array) -> Array:
+    """The array as it is if float32 or float64, else as float32."""
     x = x if is_array(x) else np.asarray(x)
     return x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
 

@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from cimsim.backend import Backend, is_array, to_device, to_host, to_library_of
+from cimsim.network.coding.base import Code, SampleDraws
 from cimsim.network.layers import Dense, Layer, Product, ReLU, Sigmoid, Tanh, Weighted
 from device_models.errors import InputError, suggestion
 from device_models.streams import Streams
 from device_models.window import Array
 
-_CHUNK = 1024  # samples per pass of `predict`: memory stays flat and the activations in the cache
-_ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
+_SAMPLES, _READS = 1024, 2**15  # at most, in one pass: memory stays flat and the activations in the cache
+ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
+
+
+class LayerPass(NamedTuple):
+    """A layer, its input and its output."""
+
+    layer: Layer
+    x: Array
+    y: Array
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
     """A feed-forward classifier: layers in order, the last output being one logit per class.
 
+    With a `code` it is a spiking one: samples are values that the code turns into spikes, one vector per time step, and
+    time is folded into the batch, `(batch * steps, features)`, up to a read-out (see `firing.py`).
+
     Runs on the arrays its weights are made of and in their precision (float32 from `mlp`); an `x` held elsewhere is
-    moved there. Raises `InputError` if the layers do not chain or a weight is not finite.
+    moved there. Raises `InputError` if the layers do not chain, differ in their steps, or a weight is not finite.
     """
 
     layers: tuple[Layer, ...]
+    code: Code | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
         if not self.weighted:
             raise InputError("Network.layers", "must hold a layer with weights", len(self.layers), "add a Dense layer")
         _check_chain(self.layers)
+        _check_steps(self.layers, self.code)
         for i, layer in enumerate(self.layers):
-            for name in ("weight", "bias") if isinstance(layer, Weighted) else ():
+            for name in layer.arrays:
                 _check_finite(f"layers[{i}].{name}", getattr(layer, name), "check where the values come from")
 
     @cached_property
@@ -51,60 +66,127 @@ class Network:
     @property
     def n_in(self) -> int:
         """Features per sample."""
-        return self.weighted[0].n_in
+        return next(n for n in (layer.n_in for layer in self.layers) if n is not None)
 
     @property
     def n_out(self) -> int:
         """Classes."""
-        return self.weighted[-1].n_out
+        return next(n for n in (layer.n_out for layer in reversed(self.layers)) if n is not None)
 
-    def forward(self, x: Array, products: Sequence[Product] | None = None) -> Array:
+    @property
+    def steps(self) -> int:
+        """Vectors that a sample becomes: time steps, or 1."""
+        return 1 if self.code is None else self.code.steps
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """Vectors of a sample that each weighted layer's matrix multiplies."""
+        return tuple(self.steps * layer.reads_per_sample for layer in self.weighted)
+
+    @cached_property
+    def part(self) -> int:
+        """Samples that are best run at once: 1024, fewer where a layer reads many times for a sample."""
+        return max(1, min(_SAMPLES, _READS // max(self.reads)))
+
+    def check(self, x: Array) -> Array:
+        """The samples as an array: finite numbers (batch, n_in), or what the code takes. Raises `InputError`."""
+        if self.code is None:
+            return check_inputs(x, self.n_in)
+        x = self.code.check(x)
+        self._check_samples(x)
+        return x
+
+    def entered(self, x: Array, seed: int = 0, row: int = 0) -> Array:
+        """What the first layer is given for checked samples, (batch * steps, n_in) in the weights' precision.
+
+        `seed` and the number of a sample, `row` for the first, fix what a code draws for it; without a code nothing is.
+        """
+        if self.code is None:
+            return self.own(x)
+        x = to_library_of(x, self.weights[0])
+        spikes = self.code.encode(x, SampleDraws(x, seed, row))
+        return self.own(spikes.reshape(-1, self.n_in))
+
+    def forward(self, x: Array, products: Sequence[Product] | None = None, *, seed: int = 0, row: int = 0) -> Array:
         """The logits (batch, n_out) of `x` (batch, n_in).
 
-        `products` holds one callable `v -> v @ weight` per weighted layer; None multiplies exactly.
-        Raises `InputError` for an `x` of another shape or with NaN or infinite values.
+        `products` holds one callable `v -> v @ weight` per weighted layer; None multiplies exactly. `seed`, `row`: as
+        `entered`. Raises `InputError` for an `x` of another shape or with NaN or infinite values.
         """
-        return self._outputs(self._own(check_inputs(x, self.n_in)), self._products(products))[-1]
+        return self._outputs(self.entered(self.check(x), seed, row), self._products(products))[-1]
+
+    def trace(
+        self, x: Array, products: Sequence[Product] | None = None, *, seed: int = 0, row: int = 0
+    ) -> list[LayerPass]:
+        """Every layer in turn with what it was given and what it gave. Else as `forward`."""
+        entered = self.entered(self.check(x), seed, row)
+        outputs = self._outputs(entered, self._products(products))
+        return [LayerPass(*seen) for seen in zip(self.layers, [entered, *outputs], outputs, strict=False)]
 
     def activations(self, x: Array, products: Sequence[Product] | None = None) -> tuple[list[Array], Array]:
-        """What each weighted layer's product is given, (batch, rows), and the logits. Else as `forward`."""
-        seen: list[Array] = []
+        """What each weighted layer's product is given, (batch * reads, rows), and the logits. Else as `forward`."""
+        seen: list[list[Array]] = [[] for _ in self.weighted]
 
-        def recorded(product: Product) -> Product:
+        def recorded(product: Product, parts: list[Array]) -> Product:
             def record(v: Array) -> Array:
-                seen.append(v)
+                parts.append(v)
                 return product(v)
 
             return record
 
-        logits = self.forward(x, [recorded(product) for product in self._products(products)])
-        return seen, logits
+        logits = self.forward(x, list(map(recorded, self._products(products), seen)))
+        return [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in seen], logits
 
     def gradients(
-        self, x: Array, y: Array, products: Sequence[Product] | None = None, transposed: Sequence[Product] | None = None
+        self,
+        x: Array,
+        y: Array,
+        products: Sequence[Product] | None = None,
+        transposed: Sequence[Product] | None = None,
+        *,
+        seed: int = 0,
+        row: int = 0,
     ) -> tuple[Array, list[tuple[Array, Array]]]:
         """The batch's mean softmax cross-entropy and its gradients `(d_weight, d_bias)`, one pair per weighted layer.
 
+        As `backpropagate`, without the logits.
+        """
+        return self.backpropagate(x, y, products, transposed, seed=seed, row=row)[1:]
+
+    def backpropagate(
+        self,
+        x: Array,
+        y: Array,
+        products: Sequence[Product] | None = None,
+        transposed: Sequence[Product] | None = None,
+        *,
+        seed: int = 0,
+        row: int = 0,
+    ) -> tuple[Array, Array, list[tuple[Array, Array]]]:
+        """The logits of a batch, its mean softmax cross-entropy, and the gradients of that.
+
         `y` (batch,) holds integer labels. `products` are those of `forward`; `transposed` holds one callable
-        `d -> d @ weight.T` per weighted layer (None: exact; the first is never called).
+        `d -> d @ weight.T` per weighted layer (None: exact; the first is never called). `seed`, `row`: as `entered`.
         Shapes are checked; values are not, because this is the inner step of training, which checks its data once.
         """
-        _check_shape(x.shape, self.n_in)
+        self._check_samples(x)
         if y.shape != x.shape[:1]:
             raise InputError("y", f"must hold one label per sample, shape {x.shape[:1]}", f"shape {y.shape}", "match x")
-        x = self._own(x)
+        x = self.entered(x, seed, row)
         outputs = self._outputs(x, self._products(products))
         loss, dy = softmax_cross_entropy(outputs[-1], to_library_of(y, outputs[-1]))
-        return loss, self._backpropagated([x, *outputs], dy, self._products(transposed, "multiply_transposed"))
+        gradients = self._backpropagated([x, *outputs], dy, self._products(transposed, "multiply_transposed"))
+        return outputs[-1], loss, gradients
 
     def predict(self, x: Array, seed: int = 0) -> np.ndarray:
-        """The labels (batch,) int64 of `x`, on the host. A float network draws nothing: `seed` changes nothing."""
-        x, products = check_inputs(x, self.n_in), self._products(None)
+        """The labels (batch,) int64 of `x`, on the host. `seed` fixes what a code draws; without a code nothing is."""
+        x, products = self.check(x), self._products(None)
 
-        def labels(chunk: Array) -> np.ndarray:
-            return to_host(np.argmax(self._outputs(self._own(chunk), products)[-1], axis=1))
+        def labels(i: int) -> np.ndarray:
+            entered = self.entered(x[i : i + self.part], seed, i)
+            return to_host(np.argmax(self._outputs(entered, products)[-1], axis=1))
 
-        return np.concatenate([labels(x[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK)])
+        return np.concatenate([labels(i) for i in range(0, len(x), self.part)])
 
     def with_weights(self, pairs: Sequence[tuple[Array, Array]]) -> Network:
         """The same network with other `(weight, bias)` pairs, one per weighted layer, of the same shapes."""
@@ -112,16 +194,27 @@ class Network:
             rule = f"must get one (weight, bias) pair for each of {len(self.weighted)} weighted layers"
             raise InputError("Network.with_weights", rule, f"{len(pairs)} pairs", "give every layer's")
         new = iter(pairs)
-        return Network(tuple(a.with_weights(*next(new)) if isinstance(a, Weighted) else a for a in self.layers))
+        return self.with_layers([a.with_weights(*next(new)) if isinstance(a, Weighted) else a for a in self.layers])
+
+    def with_layers(self, layers: Sequence[Layer]) -> Network:
+        """The same network with other layers."""
+        return replace(self, layers=tuple(layers))
 
     def to(self, backend: Backend) -> Network:
-        """The same network with its weights on the named back end, "numpy" or "cupy"."""
-        return self.with_weights([(to_device(a.weight, backend), to_device(a.bias, backend)) for a in self.weighted])
+        """The same network with its arrays on the named back end, "numpy" or "cupy"."""
+        return self.with_layers([layer.moved(partial(to_device, backend=backend)) for layer in self.layers])
 
-    def _own(self, x: Array) -> Array:
+    def own(self, x: Array) -> Array:
         """`x` in the library and precision of the weights."""
         weight = self.weighted[0].weight
         return to_library_of(x, weight).astype(weight.dtype, copy=False)
+
+    def _check_samples(self, x: Array) -> None:
+        if self.code is None:
+            _check_shape(x.shape, self.n_in)
+        elif x.shape[-1] != self.n_in:
+            rule = f"must have {self.n_in} features per sample"
+            raise InputError("x", rule, f"shape {x.shape}", "reshape it, or fit the network")
 
     def _products(self, given: Sequence[Product] | None, exact: str = "multiply") -> list[Product]:
         """One callable per weighted layer: those given, else the layers' own."""
@@ -153,7 +246,7 @@ class Network:
                 gradients.append(layer.gradient(values[i], dy))
                 if len(gradients) == len(transposed):
                     break
-            dy = layer.backward(dy, values[i + 1], next(remaining) if isinstance(layer, Weighted) else None)
+            dy = layer.backward(dy, values[i], values[i + 1], next(remaining) if isinstance(layer, Weighted) else None)
         return gradients[::-1]
 
 
@@ -165,13 +258,13 @@ def mlp(sizes: Sequence[int], *, activation: str = "relu", seed: int = 0) -> Net
     """
     if len(sizes) < 2 or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
         raise InputError("mlp.sizes", "must be two or more integers above 0", list(sizes), "for digits, [64, 32, 10]")
-    if activation not in _ACTIVATIONS:
-        raise InputError("mlp.activation", "unknown activation", activation, suggestion(activation, list(_ACTIVATIONS)))
+    if activation not in ACTIVATIONS:
+        raise InputError("mlp.activation", "unknown activation", activation, suggestion(activation, list(ACTIVATIONS)))
     layers: list[Layer] = []
     for i, (n_in, n_out) in enumerate(pairwise(map(int, sizes))):
         variance = 2 / n_in if activation == "relu" else 2 / (n_in + n_out)
         normal = Streams(seed).at("mlp", "layer", i).rng("weight").standard_normal((n_in, n_out), dtype=np.float32)
-        layers += [Dense(normal * np.float32(variance**0.5), np.zeros(n_out, np.float32)), _ACTIVATIONS[activation]()]
+        layers += [Dense(normal * np.float32(variance**0.5), np.zeros(n_out, np.float32)), ACTIVATIONS[activation]()]
     return Network(tuple(layers[:-1]))
 
 
@@ -213,8 +306,22 @@ def _check_finite(where: str, x: Array, remedy: str) -> None:
 
 
 def _check_chain(layers: tuple[Layer, ...]) -> None:
-    places = [(i, layer) for i, layer in enumerate(layers) if isinstance(layer, Weighted)]
+    """What a layer gives must be what the next one takes; those of any size pass it on."""
+    places = [(i, layer) for i, layer in enumerate(layers) if layer.n_in is not None]
     for (i, before), (j, after) in pairwise(places):
-        if before.n_out != after.n_in:
-            rule = f"must take the {before.n_out} outputs of layers[{i}]"
-            raise InputError(f"layers[{j}]", rule, f"{after.n_in} inputs", "change one of the two")
+        given, taken = getattr(before, "out_shape", None), getattr(after, "in_shape", None)
+        if before.n_out != after.n_in or (given and taken and given != taken):
+            rule = f"must take the {_size(given, before.n_out)} outputs of layers[{i}]"
+            raise InputError(f"layers[{j}]", rule, f"{_size(taken, after.n_in)} inputs", "change one of the two")
+
+
+def _check_steps(layers: tuple[Layer, ...], code: Code | None) -> None:
+    """Layers with time must see as many steps as the code makes."""
+    for i, steps in ((i, getattr(layer, "steps", None)) for i, layer in enumerate(layers)):
+        if steps is not None and (code is None or steps != code.steps):
+            got = f"{steps} steps, {'no code' if code is None else f'a code of {code.steps}'}"
+            raise InputError(f"layers[{i}]", "must have the steps of the network's code", got, "build it with snn")
+
+
+def _size(shape: tuple[int, ...] | None, n: int | None) -> str:
+    return " x ".join(map(str, shape)) if shape else str(n)

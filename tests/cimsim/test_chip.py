@@ -280,6 +280,7 @@ def test_a_spec_is_toml_and_back_and_names_its_device_by_card_or_in_full() -> No
             {"v_read": 200.0},
             r"ChipSpec\.v_read: must be in volts, between 0\.0001 and 20, got 200\.0; did you mean 200e-3",
         ),
+        ({"device": "generic-rram", "v_read": 0.5}, r"v_read: must be at most the 0\.3 V that 'generic-rram' is known"),
         ({"adc": {"bitz": 3, "bits": 3}}, r"ChipSpec\.adc: unknown name, got 'bitz'; did you mean 'bits'"),
         ({"weights": {"kind": "OffsetColum"}}, r"unknown 'kind', got OffsetColum; did you mean 'OffsetColumn'"),
         ({"dacs": None}, r"ChipSpec: unknown name, got 'dacs'; did you mean 'dac'"),
@@ -437,3 +438,37 @@ def test_the_held_network_predicts_what_the_chip_reads_without_noise() -> None:
     chip = made(FULL.replace(read_noise=None), wires=Wires(word=1.0, bit=1.0), calibrate=False).age(1e5)
     np.testing.assert_allclose(chip.held_network().forward(inputs()), chip.forward(inputs()), atol=1e-5)
     assert (chip.held_network().predict(inputs()) == chip.predict(inputs())).all()
+
+
+# Transposed reads
+
+
+@pytest.mark.parametrize("scheme", [DifferentialPair(), OffsetColumn(), BitSlices(slices=3, bits=2)], ids=str)
+def test_errors_go_back_through_the_weights_that_the_cells_hold(scheme: Any) -> None:
+    chip = made(FULL.replace(read_noise=None), weights=scheme, wires=Wires(word=1.0, bit=1.0), adc=ADC(bits=6))
+    e = Streams(4).rng("errors").standard_normal((40, 20)).astype(np.float32)
+    expected = e @ chip.matrices[0].weights().T
+    np.testing.assert_allclose(chip.rmatmul(0, e), expected, atol=5e-6 * np.abs(expected).max())
+    np.testing.assert_array_equal(chip.rmatmul(-1, e[:, :5]), chip.rmatmul(1, e[:, :5]))
+
+
+def test_the_way_back_is_calibrated_layer_by_layer_and_does_not_touch_the_way_forward() -> None:
+    converters = {"back_dac": DAC(bits=12), "back_adc": ADC(bits=12), "adc": ADC(bits=6), "dac": DAC(bits=6)}
+    chip, plain = made(FULL, **converters), made(FULL, adc=ADC(bits=6), dac=DAC(bits=6))
+    e = Streams(4).rng("errors").standard_normal((40, 5)).astype(np.float32)
+    with pytest.raises(InputError, match=r"^back ADC: has no range yet .*; call chip.calibrate_back\(layer, e\) with"):
+        chip.rmatmul(-1, e)
+    ready = chip.calibrate_back(-1, e)
+    assert np.array_equal(ready.forward(inputs()), plain.forward(inputs()))
+    assert same(cells(ready), cells(plain))
+    quiet = made(FULL.replace(read_noise=None), **converters).calibrate_back(-1, e)
+    expected = e @ quiet.matrices[1].weights().T
+    np.testing.assert_allclose(quiet.rmatmul(-1, e), expected, atol=3e-3 * np.abs(expected).max())
+    assert_independent(ready.rmatmul(-1, e, seed=1) - expected, ready.rmatmul(-1, e, seed=2) - expected)
+    assert ready.report().effects["back_adc"].startswith("ADC(bits=12")
+    assert "back_adc" not in plain.report().effects
+
+
+def test_errors_of_the_wrong_width_are_refused() -> None:
+    with pytest.raises(InputError, match=r"must have 20 features per sample"):
+        made(IDEAL, calibrate=False).rmatmul(0, np.ones((3, 30)))

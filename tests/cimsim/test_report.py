@@ -58,6 +58,33 @@ def test_write_verify_costs_the_pulses_and_gives_up_the_cells_of_its_closed_form
     assert report.failed / report.cells == pytest.approx((1 - p) ** most, rel=0.05)
 
 
+LOOP = programming.VerifyLoop(tolerance_share=0.02, max_pulses=200)
+PULSED = IDEAL.replace(update=update.ExponentialUpdate(pulses_up=64, pulses_down=64, c2c=0.005))
+
+
+def test_the_energy_and_time_of_writing_are_those_of_its_pulses() -> None:
+    loop = LOOP.replace(pulse_energy=2e-12, pulse_seconds=5e-8)
+    report = made(PULSED.replace(programming=loop)).report()
+    assert report.pulses > report.cells
+    for row in report.layers:
+        assert (row.write_energy, row.write_seconds) == pytest.approx((row.pulses * 2e-12, row.pulses * 5e-8))
+    assert report.write_energy == pytest.approx(report.pulses * 2e-12)
+    assert report.write_seconds == pytest.approx(report.pulses * 5e-8)
+
+
+@pytest.mark.parametrize("device", [IDEAL, PULSED.replace(programming=LOOP)], ids=["no pulse", "pulse at no cost"])
+def test_an_energy_that_is_not_known_is_said_to_be(device: Device) -> None:
+    report = made(device).report()
+    assert np.isnan([report.write_energy, report.write_seconds, report.layers[0].write_energy]).all()
+    rows = str(report).splitlines()[-2:]
+    assert [row.split().count("unknown") for row in rows] == [2, 2]
+
+
+def test_what_took_no_pulse_cost_nothing() -> None:
+    stuck = made(IDEAL.replace(faults=faults.CellFaults(stuck_hrs=1.0))).report()
+    assert (stuck.pulses, stuck.write_energy, stuck.write_seconds) == (0, 0, 0)
+
+
 @pytest.mark.parametrize(("scheme", "cells"), [(DifferentialPair(), 2), (OffsetColumn(), 8)], ids=str)
 def test_weight_error_of_a_constant_write_error_is_its_closed_form(scheme: WeightScheme, cells: int) -> None:
     """A pair's difference has sqrt(2) errors; an offset cell counts twice, and so does its reference."""
@@ -109,7 +136,7 @@ def test_a_slot_that_is_ideal_is_off_and_every_other_is_told_with_its_numbers() 
     assert effects["adc"].startswith("ADC(bits=6, ")
     assert "word=1.5" in effects["wires"]
     off = {name for name, what in effects.items() if what == "off"}
-    assert off == {"faults", "update", "retention", "read_noise", "conduction", "dac"}
+    assert off == {"faults", "update", "retention", "read_noise", "conduction", "half_select", "dac"}
 
 
 def test_the_text_shows_every_effect_the_age_and_a_row_per_layer() -> None:
@@ -119,8 +146,8 @@ def test_the_text_shows_every_effect_the_age_and_a_row_per_layer() -> None:
     assert names == [*chip.report().effects, "age"]
     assert lines[lines.index("") - 1].split() == ["age", "3600", "s"]
     header, *rows = lines[lines.index("") + 1 :]
-    assert header.split()[:4] == ["layer", "inputs", "outputs", "tiles"]
-    assert [row.split()[:4] for row in rows] == [["0", "100", "60", "4"], ["1", "60", "10", "1"]]
+    assert header.split()[:5] == ["layer", "inputs", "outputs", "copies", "tiles"]
+    assert [row.split()[:5] for row in rows] == [["0", "100", "60", "1", "4"], ["1", "60", "10", "1", "1"]]
 
 
 def test_the_table_has_a_row_per_layer_and_the_fields_as_columns() -> None:

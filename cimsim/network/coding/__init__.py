@@ -6,13 +6,14 @@
 
 Rasters are bool (batch, steps, features): batches first as everywhere, and one byte per spike, which by its type is 0
 or 1 and picks the rows of a weight matrix by itself. `base.py` holds the family, `rate.py`, `latency.py` and
-`patterns.py` its members, `delta.py` the code of signals in time, `events.py` that of event cameras, `readout.py` the
-read-outs, `spikes.py` the checks.
+`patterns.py` its members, `given.py` the one for samples that are spikes already, `delta.py` the code of signals in
+time, `events.py` that of event cameras, `readout.py` the read-outs, `spikes.py` the checks.
 """
 
 from cimsim.network.coding.base import Code
 from cimsim.network.coding.delta import DeltaModulation
 from cimsim.network.coding.events import to_raster
+from cimsim.network.coding.given import Given
 from cimsim.network.coding.latency import LinearLatency, LogLatency
 from cimsim.network.coding.patterns import Burst, Phase
 from cimsim.network.coding.rate import Direct, PoissonRate, RegularRate
@@ -24,6 +25,7 @@ __all__ = [
     "Code",
     "DeltaModulation",
     "Direct",
+    "Given",
     "LinearLatency",
     "LogLatency",
     "Phase",

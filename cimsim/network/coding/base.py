@@ -9,9 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from cimsim.backend import is_array
+from cimsim.kernels import noise
 from cimsim.network.coding.spikes import as_raster
 from device_models.errors import InputError
 from device_models.parameters import Variant
+from device_models.streams import Streams
 from device_models.window import Array
 
 
@@ -37,7 +39,11 @@ class Code(Variant):
         `rng` is the generator of a code that draws, one that lives where `x` does (`backend.generator`).
         Raises `InputError` for values out of their range, another shape, or a generator that is missing.
         """
-        return self.raster(check_values(x), rng)
+        return self.raster(self.check(x), rng)
+
+    def check(self, x: Array) -> Array:
+        """The samples as an array that `raster` takes. Raises `InputError` for anything else."""
+        return check_values(x)
 
     def decode(self, spikes: Array) -> Array:
         """Values (batch, features), float64, of spikes (batch, steps, features); see the class for the error.
@@ -45,6 +51,20 @@ class Code(Variant):
         Raises `InputError` for spikes that are not 0 or 1, or of another shape.
         """
         return self.values(as_raster(spikes, self.steps))
+
+
+class SampleDraws:
+    """The generator of a code where each sample's draws are fixed by the seed and the sample's number.
+
+    On the CPU they do not depend on how a batch is cut; elsewhere a part of a batch has a generator of its own.
+    """
+
+    def __init__(self, like: Array, seed: int, row: int) -> None:
+        self._source = noise(like, Streams(seed).at("code"), "code", row)
+
+    def random(self, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
+        """Numbers evenly spread over [0, 1), of samples on the first axis."""
+        return np.stack([rng.random(shape[1:], dtype=dtype) for rng in self._source.generators(shape[0])])
 
 
 def check_values(x: Array) -> Array:

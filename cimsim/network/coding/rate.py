@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from cimsim.network.coding.base import Code, times
+from cimsim.network.coding.base import Code
 from device_models.errors import InputError
 from device_models.parameters import Fraction
 from device_models.window import Array
+
+BLOCK = 64  # samples
 
 
 class PoissonRate(Code):
@@ -42,8 +44,20 @@ class RegularRate(Code):
     peak: Fraction = Field(default=1.0, gt=0)
 
     def raster(self, x: Array, rng: Any) -> Array:
-        t, rate = times(self.steps, x), (x * self.peak)[:, None, :]
-        return np.floor((t + 1) * rate + 0.5) > np.floor(t * rate + 0.5)
+        spikes = np.empty_like(x, shape=(x.shape[0], self.steps, x.shape[1]), dtype=np.bool_)
+        for start in range(0, x.shape[0], BLOCK):
+            self._fill(spikes[start : start + BLOCK], x[start : start + BLOCK].astype(np.float64) * self.peak)
+        return spikes
+
+    def _fill(self, spikes: Array, rate: Array) -> None:
+        """The spikes of a few samples, step by step, in arrays that stay in the cache."""
+        before, so_far = np.zeros_like(rate), np.empty_like(rate)
+        for t in range(self.steps):
+            np.multiply(rate, t + 1.0, out=so_far)
+            so_far += 0.5
+            np.floor(so_far, out=so_far)
+            np.greater(so_far, before, out=spikes[:, t])
+            before, so_far = so_far, before
 
     def values(self, spikes: Array) -> Array:
         return np.sum(spikes, axis=1) / (self.steps * self.peak)

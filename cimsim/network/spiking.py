@@ -1,0 +1,119 @@
+"""Building spiking networks: a code, layers with weights and neurons in turn, a read-out.
+
+    net = snn([784, 128, 10], steps=16)
+    net = snn([Conv(8, kernel=3), AvgPool(2), Linear(10)], image=(1, 28, 28), code=PoissonRate(steps=32))
+
+What comes out is a `Network` like any other: `train`, `program`, `accuracy` and sweeps take it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from cimsim.network.build import LayerSpec, cnn
+from cimsim.network.coding.base import Code
+from cimsim.network.coding.rate import RegularRate
+from cimsim.network.firing import ARCTAN, Count, FirstSpike, Integrating, Potential, Spiking
+from cimsim.network.layers import Layer, Weighted
+from cimsim.network.network import ACTIVATIONS, Network, mlp
+from cimsim.network.neurons.discrete import DiscreteLIF, discrete
+from cimsim.network.neurons.integrate_and_fire import IF, LIF
+from cimsim.network.surrogates import Surrogate
+from device_models.errors import InputError, suggestion
+
+ReadoutName = Literal["count", "first", "membrane"]
+READOUTS = ("count", "first", "membrane")
+STEPS = 16
+NEURON = DiscreteLIF(decay=0.9)
+
+
+def snn(  # noqa: PLR0913 (one argument for each choice)
+    layers: Sequence[int] | Sequence[LayerSpec],
+    *,
+    image: Sequence[int] | None = None,
+    steps: int | None = None,
+    code: Code | None = None,
+    neuron: DiscreteLIF | LIF | IF = NEURON,
+    dt: float | None = None,
+    readout: ReadoutName = "count",
+    surrogate: Surrogate | None = None,
+    seed: int = 0,
+) -> Network:
+    """A spiking network: neurons after every layer with weights, behind the pools that follow it.
+
+    So that word lines carry nothing but spikes. First weights as those of `mlp` and `cnn`; biases 0.
+
+    Args:
+        layers: sizes of fully connected layers, inputs first; or with `image` layers by their sizes, as `cnn` takes.
+        image: `(channels, height, width)` of the samples.
+        steps: time steps (None: those of `code`, else 16).
+        code: how samples become spikes (None: `RegularRate`). `Given` takes samples that are spikes.
+        neuron: its law, without units or in SI units; the latter needs `dt`.
+        dt: time step, seconds.
+        readout: spikes counted ("count"), minus the step of the first one ("first"), or the mean potential of last
+            neurons that do not fire ("membrane").
+        surrogate: what stands for the derivative of a spike (None: `ArcTan`).
+        seed: that of the first weights.
+
+    Raises:
+        InputError: sizes that do not fit, steps that differ from the code's, a time step that is missing or longer than
+            the membrane's time constant.
+    """
+    code = _code(steps, code)
+    law = _law(neuron, dt)
+    hidden = Spiking(code.steps, law, surrogate or ARCTAN)
+    made: list[Layer] = []
+    for layer in _without_neurons(layers, image, seed):
+        made += [hidden, layer] if made and isinstance(layer, Weighted) else [layer]
+    return Network((*made, *_output(readout, hidden)), code)
+
+
+def _code(steps: int | None, code: Code | None) -> Code:
+    if code is None:
+        return RegularRate(steps=STEPS if steps is None else steps)
+    if steps not in (None, code.steps):
+        raise InputError("snn.steps", f"must be the {code.steps} of the code", steps, "give one of the two")
+    return code
+
+
+def _law(neuron: DiscreteLIF | LIF | IF, dt: float | None) -> DiscreteLIF:
+    """The dimensionless neuron."""
+    if isinstance(neuron, DiscreteLIF):
+        if dt is not None:
+            raise InputError("snn.dt", "has no meaning for a neuron without units", dt, "leave it out, or give a LIF")
+        return neuron
+    if dt is None:
+        raise InputError("snn.dt", "must be given for a neuron in SI units (seconds)", "None", "give dt=1e-3, say")
+    return discrete(neuron, dt).neuron
+
+
+def _without_neurons(
+    layers: Sequence[int] | Sequence[LayerSpec], image: Sequence[int] | None, seed: int
+) -> tuple[Layer, ...]:
+    """The layers with weights and the pools."""
+    sizes = [n for n in layers if isinstance(n, int | np.integer)]
+    if image is None and len(sizes) == len(layers):
+        return mlp(sizes, seed=seed).weighted
+    specs = [spec for spec in layers if isinstance(spec, LayerSpec)]
+    if image is None or len(specs) < len(layers):
+        rule, remedy = "must be integers, or with an image layers by their sizes", "neurons are put in by themselves"
+        raise InputError("snn.layers", rule, [type(a).__name__ for a in layers], remedy)
+    made = cnn(image, specs, seed=seed).layers
+    for i, layer in enumerate(made):
+        if isinstance(layer, tuple(ACTIVATIONS.values())):
+            remedy = "leave it out, neurons are put in by themselves"
+            raise InputError(f"snn.layers[{i}]", "must have weights or be a pool", specs[i], remedy)
+    return made
+
+
+def _output(readout: str, neurons: Spiking) -> tuple[Layer, Layer]:
+    """The last neurons and what is read from them."""
+    if readout not in READOUTS:
+        raise InputError("snn.readout", "unknown read-out", readout, suggestion(str(readout), list(READOUTS)))
+    steps = neurons.steps
+    if readout == "membrane":
+        return Integrating(steps, neurons.neuron.decay), Potential(steps, "mean")
+    return neurons, Count(steps) if readout == "count" else FirstSpike(steps)
