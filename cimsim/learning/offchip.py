@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from cimsim.backend import generator, to_library_of
+from cimsim.learning.spiking import RatePenalty, penalised, unpenalised
 from cimsim.network.evaluate import check_labels
-from cimsim.network.network import Network, check_inputs
+from cimsim.network.network import Network
 from device_models.errors import InputError
 from device_models.parameters import Parameters, Spread
 from device_models.streams import Streams
@@ -29,6 +30,7 @@ class Training(Parameters):
       after every step (None: no limit). Both: Joshi et al., Nature Communications 11, 2473 (2020), Methods.
     - `weight_decay`: each step multiplies the weights by 1 - rate * weight_decay, decoupled from the gradient
       (Loshchilov and Hutter, ICLR 2019).
+    - `rates`: for spiking networks, a cost of neurons that fire too rarely or too often (None: none).
     - The rate of step t of T is learning_rate (1 + cos(pi t / T)) / 2 (Loshchilov and Hutter, ICLR 2017, no restart).
     """
 
@@ -38,25 +40,28 @@ class Training(Parameters):
     weight_noise: Spread = 0.0
     weight_decay: Annotated[float, Field(ge=0.0, le=1.0, description="per unit of learning rate")] = 0.0
     clip: Annotated[float | None, Field(gt=0.0, description="standard deviations")] = None
+    rates: RatePenalty | None = None
 
 
 def train(net: Network, x: Array, y: Array, *, seed: int = 0, progress: bool = False, **training: Any) -> Network:
     """The network trained on samples `x` (n, n_in) with integer labels `y` (n,): a new one; `net` stays as it is.
 
     `training` takes the fields of `Training` by name: epochs=15, batch=32, learning_rate=5e-3, weight_noise=0.0,
-    weight_decay=0.0, clip=None. `progress` shows a bar of epochs. Works in the library and precision of the weights;
-    minibatches are drawn on the host, so they are the same in every library.
+    weight_decay=0.0, clip=None, rates=None. A spiking network's gradients pass its neurons by their surrogates.
+    `progress` shows a bar of epochs. Works in the library and precision of the weights; minibatches are drawn on the
+    host, so they are the same in every library.
     Raises `ParameterError` for an unknown or impossible setting, `InputError` for bad data or if the loss diverges.
     """
     settings, streams = Training(**training), Streams(seed).at("train")
     y = check_labels(y, len(x), net.n_out)
-    x = to_library_of(check_inputs(x, net.n_in), net.weights[0]).astype(net.weights[0].dtype, copy=False)
-    run = _Run(net, settings, streams, len(x))
+    x = to_library_of(net.check(x), net.weights[0])
+    x = x.astype(net.weights[0].dtype, copy=False) if x.dtype.kind == "f" else x
+    run = _Run(penalised(net, settings.rates), settings, streams, len(x))
     for epoch in _shown(range(settings.epochs), progress):
         order = streams.at("epoch", epoch).rng("shuffle").permutation(len(x))
         run.epoch(x, to_library_of(y, x), to_library_of(order, x))
         run.check(epoch)
-    return run.net
+    return unpenalised(run.net)
 
 
 class Adam:
@@ -95,6 +100,7 @@ class _Run:
         self.noisy = _views(net, self.noisy_values)
         self.noise = generator(self.values, streams, "weight noise")
         self.adam = Adam(self.values)
+        self.seed, self.seen = streams.seed, 0
         self.loss: Any = 0.0
 
     def epoch(self, x: Array, y: Array, order: Array) -> None:
@@ -108,7 +114,9 @@ class _Run:
     def step(self, x: Array, y: Array) -> Array:
         """One minibatch: the gradient at the noisy weights moves the clean ones. Returns the loss."""
         rate = self.settings.learning_rate * (1 + math.cos(math.pi * self.adam.steps / self.n_steps)) / 2
-        loss, gradients = (self._perturbed() if self.settings.weight_noise else self.net).gradients(x, y)
+        net = self._perturbed() if self.settings.weight_noise else self.net
+        loss, gradients = net.gradients(x, y, seed=self.seed, row=self.seen)
+        self.seen += len(x)
         _flat([a for pair in gradients for a in pair], out=self.gradient)
         if self.settings.weight_decay:
             for weight in self.net.weights:

@@ -5,45 +5,84 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cimsim.backend import to_host, to_library_of
-from cimsim.chip import Chip
+from cimsim.chip import AnyMatrix, Chip
 from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.matrix import AnalogMatrix
+from cimsim.crossbar.pulsing import Pulser, Pulses, at_limit
+from cimsim.crossbar.side import Place
+from cimsim.learning.backpropagation import Signals, backpropagate
+from cimsim.learning.rules import MixedPrecision, PulseRule, Step
+from cimsim.learning.rules.abilities import check_abilities
 from cimsim.network.evaluate import check_labels
-from cimsim.network.network import check_inputs
+from cimsim.network.layers import Product
+from device_models.device import Cells
 from device_models.errors import InputError
-from device_models.parameters import Parameters
+from device_models.parameters import Parameters, RuleBroken
 from device_models.streams import Streams
 from device_models.window import Array
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Backward = Literal["digital", "chip"]
+_Snapshot = tuple[dict[int, dict[Place, Cells]], list[Array]]
+
 
 class FineTuning(Parameters):
-    """How a chip is tuned: mixed precision, Nandakumar et al., Frontiers in Neuroscience 14, 406 (2020).
+    """How a chip is tuned, whatever the pulse rule.
 
-    The gradient of each batch is added to a digital accumulator; where that has passed the nominal step of one pulse,
-    whole pulses are sent (at most `max_pulses` to a weight at once) and their worth is taken off the accumulator.
-    The error goes back from layer to layer through the weights that the cells hold, read exactly.
-    `learning_rate` is in weights over the layer's largest weight. `refresh` is the number of batches between exact
-    solutions of the wires; in between, each cell is attenuated as at the last one.
+    The learning rate is given as `learning_rate`, in weights over the layer's largest weight, or as `learning_pulses`,
+    in pulses: a gradient of 1 then asks for so many nominal steps of a cell. `refresh` is the number of batches between
+    exact solutions of the wires; in between, each cell is attenuated as at the last one, which is off by the change of
+    the attenuation since: second order in the change of the conductances. `max_pulses` is that of the default rule.
     """
 
     epochs: Annotated[int, Field(ge=1, description="passes over the data")] = 5
     batch: Annotated[int, Field(ge=1, description="samples per update")] = 32
     learning_rate: Annotated[float, Field(gt=0.0, le=10.0)] = 0.05
+    learning_pulses: Annotated[float | None, Field(gt=0.0, description="pulses per unit of gradient")] = None
     max_pulses: Annotated[int, Field(ge=1, description="pulses per weight and batch")] = 10
     refresh: Annotated[int, Field(ge=1, description="batches")] = 100
 
+    @model_validator(mode="after")
+    def _one_rate(self) -> Self:
+        if self.learning_pulses is not None and "learning_rate" in self.model_fields_set:
+            raise RuleBroken("needs either learning_rate or learning_pulses", value="both")
+        return self
+
+    def rate(self, matrix: AnalogMatrix) -> float:
+        """Weight per unit of gradient."""
+        if self.learning_pulses is not None:
+            return self.learning_pulses * matrix.weight_step
+        return self.learning_rate * matrix.weight_scale
+
+
+class Diverged(InputError):
+    """A training that went beyond finite numbers; `chip` and `history` are those of the last epoch that did not."""
+
+    def __init__(self, what: str, chip: Chip, history: list[dict[str, float]]) -> None:
+        import pandas as pd
+
+        super().__init__("fine_tune", f"must keep the {what} finite", "divergence", "lower learning_rate")
+        self.chip, self.history = chip, pd.DataFrame(history)
+
 
 def fine_tune(
-    chip: Chip, x: Array, y: Array, *, layers: Sequence[int] = (-1,), seed: int = 0, **settings: Any
+    chip: Chip,
+    x: Array,
+    y: Array,
+    *,
+    layers: Sequence[int] = (-1,),
+    rule: PulseRule | None = None,
+    backward: Backward = "digital",
+    seed: int = 0,
+    **settings: Any,
 ) -> tuple[Chip, pd.DataFrame]:
     """The chip after its layers were trained in place by signed pulses, and the history.
 
@@ -52,15 +91,21 @@ def fine_tune(
         x: samples `(n, n_in)`.
         y: integer labels `(n,)`.
         layers: the weighted layers to tune, -1 the last; the others stay as they are. Biases are digital and follow.
+        rule: how gradients become pulses; None is `MixedPrecision(max_pulses=max_pulses)`.
+        backward: the error goes from layer to layer through the weights that the cells hold, read exactly ("digital"),
+            or through a transposed read of the tiles ("chip").
         seed: fixes the order of samples, the reads and the pulses' noise.
         settings: fields of `FineTuning` by name.
 
     Returns:
         The new chip, and one row per epoch: `epoch`, `loss` and `accuracy` (means over the epoch's batches as they were
-        read, before their update), `pulses_up`, `pulses_down`.
+        read, before their update), `pulses_up` (SET), `pulses_down` (RESET), `cells_written` (each time one is),
+        `energy` of the pulses (joules, NaN where the device does not state it), `cells_at_limit` (working cells at an
+        end of their windows after the epoch, those that rest there by design apart).
 
     Raises:
-        InputError: no pulse response, layers that do not exist, bad data, or a loss that is not finite.
+        InputError: no pulse response, layers that do not exist, bad data, a rule that asks for what the device cannot
+            do; `Diverged` with what was computed if a loss or an error is not finite.
     """
     import pandas as pd
 
@@ -68,90 +113,142 @@ def fine_tune(
     if isinstance(layers, int):
         raise InputError("fine_tune.layers", "must be a list of layers", layers, f"write [{layers}]")
     y = check_labels(y, len(x), chip.n_out)
-    x = to_library_of(check_inputs(x, chip.n_in), chip.network.weights[0])
-    run = _Run(chip, choice, sorted({chip.index(k) for k in layers}), Streams(seed).at("fine tune"))
-    history = [run.epoch(e, x, y) for e in range(choice.epochs)]
-    return run.finished(), pd.DataFrame(history)
+    weight = chip.network.weights[0]
+    x = to_library_of(chip.network.check(x), weight)
+    tuned = sorted({chip.index(k) for k in layers})
+    rule = MixedPrecision(max_pulses=choice.max_pulses) if rule is None else rule
+    _check(chip, rule, tuned, backward)
+    run = _Run(chip, choice, rule, tuned, backward, Streams(seed).at("fine tune"))
+    for epoch in range(choice.epochs):
+        run.epoch(epoch, x, y)
+    return run.finished(), pd.DataFrame(run.history)
+
+
+def _check(chip: Chip, rule: PulseRule, layers: list[int], backward: Backward) -> None:
+    """Raise `InputError` for what cannot be trained, before any pulse."""
+    if not layers:
+        raise InputError("fine_tune.layers", "must name at least one layer", "none", "use layers=[-1] for the last")
+    if not isinstance(rule, PulseRule):
+        raise InputError("fine_tune.rule", "must be a PulseRule", type(rule).__name__, "use cim.rules.Manhattan(), say")
+    if backward not in ("digital", "chip"):
+        raise InputError("fine_tune.backward", "must be 'digital' or 'chip'", backward)
+    for k in layers:
+        check_abilities(rule, _single(chip.matrices[k], k))
+
+
+def _single(matrix: AnyMatrix, k: int) -> AnalogMatrix:
+    """A layer's matrix where it has no copies."""
+    if isinstance(matrix, AnalogMatrix):
+        return matrix
+    rule, remedy = "must be layers without copies, which would drift apart", "program them without replicas"
+    raise InputError("fine_tune.layers", rule, f"layer {k} in {len(matrix.copies)} copies", remedy)
 
 
 class _Run:
-    """A tuning in progress."""
+    """A tuning in progress: its matrices and layers are its own, changed from batch to batch."""
 
-    def __init__(self, chip: Chip, choice: FineTuning, layers: list[int], streams: Streams) -> None:
-        if not layers:
-            raise InputError("fine_tune.layers", "must name at least one layer", "none", "use layers=[-1] for the last")
-        self.chip, self.choice, self.layers, self.streams = chip, choice, layers, streams
-        self.steps = {k: chip.matrices[k].weight_step for k in layers}
-        self.owed = {k: np.zeros_like(chip.matrices[k].weights()) for k in layers}
-        like = chip.matrices[0].tiles[0, 0].signals
-        self.draws = [Draws(streams.at("layer", k), like) for k in range(len(chip.matrices))]
-        self.batches = 0
+    def __init__(
+        self, chip: Chip, choice: FineTuning, rule: PulseRule, tuned: list[int], backward: Backward, streams: Streams
+    ) -> None:
+        self.chip, self.choice, self.rule, self.tuned, self.streams = chip, choice, rule, tuned, streams
+        self.backward = backward
+        self.matrices = list(chip.matrices)
+        own = {k: _single(chip.matrices[k], k) for k in tuned}
+        self.network = chip.network.with_weights([(a.weight, np.copy(a.bias)) for a in chip.network.weighted])
+        self.rates = {k: choice.rate(matrix) for k, matrix in own.items()}
+        self.pulsers = {k: Pulser(matrix, in_place=True) for k, matrix in own.items()}
+        self.memory: dict[int, dict[str, Any]] = {k: {} for k in tuned}
+        like = self.matrices[0].tiles[0, 0].signals
+        places = [streams.at("layer", k) for k in range(len(self.matrices))]
+        self.draws = [(Draws(place, like), Draws(place.at("back"), like)) for place in places]
+        self.batches, self.seen = 0, 0
+        self.history: list[dict[str, float]] = []
+        self.kept = self._snapshot()
 
-    def epoch(self, number: int, x: Array, y: np.ndarray) -> dict[str, float]:
-        """One pass over the samples."""
+    def epoch(self, number: int, x: Array, y: np.ndarray) -> None:
+        """One pass over the samples, and its row of the history."""
         order = self.streams.at("epoch", number).rng("shuffle").permutation(len(x))
-        losses, hits, up, down = [], 0, 0, 0
+        loss, hits, sent = 0.0, 0, Pulses()
         for start in range(0, len(x), self.choice.batch):
             chosen = order[start : start + self.choice.batch]
-            loss, hit, (more_up, more_down) = self.step(x[to_library_of(chosen, x)], y[chosen])
-            losses.append(loss * len(chosen))
-            hits, up, down = hits + hit, up + more_up, down + more_down
-        loss = sum(losses) / len(x)
-        if not np.isfinite(loss):
-            raise InputError("fine_tune", "must keep the loss finite", f"{loss}", "lower learning_rate")
-        return {"epoch": number + 1, "loss": loss, "accuracy": hits / len(x), "pulses_up": up, "pulses_down": down}
+            with np.errstate(over="ignore", invalid="ignore"):  # a divergence is reported in words
+                more, hit, pulses = self.step(x[to_library_of(chosen, x)], y[chosen])
+            loss, hits, sent = loss + more * len(chosen), hits + hit, sent + pulses
+        self.kept = self._snapshot()
+        row: dict[str, float] = {"epoch": number + 1, "loss": loss / len(x), "accuracy": hits / len(x)}
+        row |= {"pulses_up": sent.up, "pulses_down": sent.down, "cells_written": sent.written, "energy": sent.energy}
+        self.history.append(row | {"cells_at_limit": sum(at_limit(self._own(k)) for k in self.tuned)})
 
-    def step(self, x: Array, y: np.ndarray) -> tuple[float, int, tuple[int, int]]:
-        """One batch: read, accumulate, pulse. Returns the loss, the number of right answers, the pulses."""
-        logits: list[Array] = []
-        back = [partial(_transposed, matrix) for matrix in self.chip.matrices]
-        loss, gradients = self.chip.network.gradients(x, y, self._products(logits), back)
-        bias = self.chip.network.weighted[-1].bias
-        hits = int((to_host(np.argmax(logits[-1] + bias, axis=1)) == y).sum())
+    def step(self, x: Array, y: np.ndarray) -> tuple[float, int, Pulses]:
+        """One batch: read, pulse. Returns the loss, the number of right answers, what was sent."""
+        signals = self._signals(x, y)
+        self._check_finite("loss", signals.loss)
+        slopes = {k: signals.d[k].sum(axis=0) for k in self.tuned}
+        for slope in slopes.values():
+            self._check_finite("gradient", slope.sum())
+        hits = int((to_host(np.argmax(signals.logits, axis=1)) == y).sum())
         self.batches += 1
-        pulses = [self._update(k, *gradients[k]) for k in self.layers]
-        return float(loss), hits, (sum(p[0] for p in pulses), sum(p[1] for p in pulses))
+        sent = [self._update(k, signals.x[k], signals.d[k], slopes[k]) for k in self.tuned]
+        return float(signals.loss), hits, sum(sent[1:], sent[0])
 
     def finished(self) -> Chip:
-        """The chip with its wires solved exactly."""
-        matrices = list(self.chip.matrices)
-        for k in self.layers:
-            matrices[k] = matrices[k].with_cells({p: t.cells for p, t in matrices[k].tiles.items()})
-        return self.chip.with_matrices(matrices)
+        """The chip as it is now, its wires solved exactly."""
+        return self._made(*self._snapshot())
 
-    def _products(self, outputs: list[Array]) -> list[Any]:
-        """The chip's analogue products, keeping what the last layer gives."""
+    def _own(self, k: int) -> AnalogMatrix:
+        """The matrix of a layer that is tuned, as it is now."""
+        return _single(self.matrices[k], k)
 
-        def product(k: int) -> Any:
-            def run(v: Array) -> Array:
-                outputs.append(self.chip.matrices[k].matmul(v, self.draws[k]))
-                return outputs[-1]
+    def _signals(self, x: Array, y: np.ndarray) -> Signals:
+        products, transposed = list[Product](), list[Product]()
+        for matrix, (there, back) in zip(self.matrices, self.draws, strict=True):
+            products.append(self.chip.sensed(len(products), matrix, there))
+            transposed.append(partial(_transposed, matrix, draws=back, backward=self.backward))
+        entered = self.network.entered(x, self.streams.seed, self.seen)
+        self.seen += len(x)
+        return backpropagate(self.network.layers, entered, y, products, transposed, self.tuned[0])
 
-            return run
-
-        return [product(k) for k in range(len(self.chip.matrices))]
-
-    def _update(self, k: int, d_weight: Array, d_bias: Array) -> tuple[int, int]:
-        """Accumulate one layer's gradient and send the pulses that are due; biases step digitally."""
-        matrix, step = self.chip.matrices[k], self.steps[k]
-        rate = self.choice.learning_rate * matrix.weight_scale
-        self.owed[k] -= rate * d_weight
-        n = np.clip(np.trunc(self.owed[k] / step), -self.choice.max_pulses, self.choice.max_pulses)
-        self.owed[k] -= n * step
+    def _update(self, k: int, x: Array, d: Array, d_bias: Array) -> Pulses:
+        """Pulse one layer by the rule; its bias, which is digital, steps along its gradient."""
         exact = self.batches % self.choice.refresh == 0
-        streams = self.streams.at("layer", k, "update", self.batches)
-        matrix, pulses = matrix.pulsed(n.astype(np.int64), streams, exact=exact)
+        here = self.streams.at("layer", k, "update", self.batches)
+        mask = self.network.weighted[k].mask
+        step = Step(self._own(k), x, d, self.rates[k], here, self.memory[k], exact, self.pulsers[k], mask)
+        self.matrices[k], sent = self.rule.update(step)
+        bias = self.network.weighted[k].bias
+        bias -= (self.rates[k] * d_bias).astype(bias.dtype)
+        return sent
+
+    def _check_finite(self, what: str, value: Array) -> None:
+        if not np.isfinite(value):
+            raise Diverged(what, self._made(*self.kept), self.history)
+
+    def _snapshot(self) -> _Snapshot:
+        """Copies of what further batches change."""
+        cells = {k: {p: t.cells.each(np.copy) for p, t in self.matrices[k].tiles.items()} for k in self.tuned}
+        return cells, [np.copy(a.bias) for a in self.network.weighted]
+
+    def _made(self, cells: dict[int, dict[Place, Cells]], biases: list[Array]) -> Chip:
         matrices = list(self.chip.matrices)
-        matrices[k] = matrix
-        self.chip = replace(self._with_bias(k, rate * d_bias), matrices=tuple(matrices))
-        return pulses
-
-    def _with_bias(self, k: int, change: Array) -> Chip:
-        pairs = [(a.weight, a.bias) for a in self.chip.network.weighted]
-        pairs[k] = (pairs[k][0], pairs[k][1] - change)
-        return replace(self.chip, network=self.chip.network.with_weights(pairs))
+        for k in self.tuned:
+            matrices[k] = self._own(k).with_cells(cells[k])
+        pairs = [(a.weight, bias) for a, bias in zip(self.chip.network.weighted, biases, strict=True)]
+        return replace(self.chip, network=self.chip.network.with_weights(pairs), matrices=tuple(matrices))
 
 
-def _transposed(matrix: AnalogMatrix, d: Array) -> Array:
-    """The product `d @ w.T` with the weights the cells hold now."""
-    return d @ matrix.weights().T.astype(d.dtype)
+def _transposed(matrix: AnyMatrix, d: Array, draws: Draws, backward: Backward) -> Array:
+    """The product `d @ w.T`: by the weights the cells hold now, or by a read of the tiles from their bit lines."""
+    if backward == "digital":
+        return _by_held_weights(matrix, d)
+    return matrix.rmatmul(d, draws)
+
+
+def _by_held_weights(matrix: AnyMatrix, d: Array) -> Array:
+    """The product with the weights that the cells hold: where tiles keep outputs' worth of them, without a copy."""
+    if not isinstance(matrix, AnalogMatrix) or not all(tile.folded for tile in matrix.tiles.values()):
+        return d @ matrix.weights().T.astype(d.dtype)
+    e = np.zeros_like(d, shape=(len(d), matrix.shape[0]))
+    for (r, c), tile in matrix.tiles.items():
+        e[:, matrix.rows[r]] += d[:, matrix.columns[c]] @ tile.signals.T
+    e *= np.float32(matrix.weight_scale / matrix.design.device.window.span)
+    return e

@@ -116,9 +116,9 @@ def test_each_epoch_uses_every_sample_once_in_a_new_order(monkeypatch: pytest.Mo
     seen: list[np.ndarray] = []
     gradients = Network.gradients
 
-    def recorded(self: Network, x: np.ndarray, y: np.ndarray) -> Any:
+    def recorded(self: Network, x: np.ndarray, y: np.ndarray, **draws: int) -> Any:
         seen.append(x[:, 0].astype(int))
-        return gradients(self, x, y)
+        return gradients(self, x, y, **draws)
 
     monkeypatch.setattr(Network, "gradients", recorded)
     x = np.stack([np.arange(10.0), np.zeros(10)], axis=1)
@@ -189,7 +189,7 @@ def test_divergence_is_an_error_in_words() -> None:
         (
             {"epoch": 3},
             "Training: unknown name, got 'epoch'; did you mean 'epochs'? "
-            "Known: epochs, batch, learning_rate, weight_noise, weight_decay, clip",
+            "Known: epochs, batch, learning_rate, weight_noise, weight_decay, clip, rates",
         ),
         ({"epochs": 0}, "Training.epochs: must be greater than or equal to 1 (passes over the data), got 0"),
         ({"batch": 2.5}, "Training.batch: must be a valid integer (samples per step), got 2.5"),

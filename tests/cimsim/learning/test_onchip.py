@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,12 @@ import pytest
 from cimsim.chip import Chip, ChipSpec, program
 from cimsim.crossbar.converters import ADC, DAC
 from cimsim.crossbar.mapping import BitSlices, DifferentialPair, OffsetColumn, WeightScheme
+from cimsim.crossbar.matrix import AnalogMatrix
+from cimsim.crossbar.pulsing import Pulses
 from cimsim.crossbar.wires import Wires
 from cimsim.learning.offchip import train
-from cimsim.learning.onchip import fine_tune
+from cimsim.learning.onchip import Diverged, fine_tune
+from cimsim.learning.rules import MixedPrecision, Step
 from cimsim.network.evaluate import accuracy
 from cimsim.network.layers import Dense
 from cimsim.network.network import Network, mlp
@@ -163,7 +167,9 @@ def test_stuck_cells_are_left_alone_while_others_learn() -> None:
 def test_history_has_a_row_per_epoch_of_means_and_counts_every_pulse() -> None:
     x, y = blobs()
     _, history = fine_tune(made(), x, y, epochs=3, batch=77, learning_rate=0.2)
-    assert list(history.columns) == ["epoch", "loss", "accuracy", "pulses_up", "pulses_down"]
+    assert list(history.columns) == [
+        *("epoch", "loss", "accuracy", "pulses_up", "pulses_down", "cells_written", "energy", "cells_at_limit")
+    ]
     assert list(history["epoch"]) == [1, 2, 3]
     assert history["accuracy"].between(0, 1).all()
     assert (history[["pulses_up", "pulses_down"]] > 0).all(axis=None)
@@ -177,19 +183,15 @@ def test_first_row_of_a_single_batch_is_the_chip_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
-def test_pulses_in_the_history_are_those_sent_to_the_cells(
-    scheme: WeightScheme, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent, pulse = [], Device.pulse
-
-    def counted(device: Device, cells: Any, n: np.ndarray, rng: Any) -> Any:
-        sent.append(n)
-        return pulse(device, cells, n, rng)
-
-    monkeypatch.setattr(Device, "pulse", counted)
-    _, history = fine_tune(made(weights=scheme), *blobs(), layers=[0, 1], epochs=1, learning_rate=0.2)
-    assert history["pulses_up"].sum() == sum(int(n[n > 0].sum()) for n in sent)
-    assert history["pulses_down"].sum() == -sum(int(n[n < 0].sum()) for n in sent)
+def test_pulses_in_the_history_are_those_the_cells_received(scheme: WeightScheme) -> None:
+    chip = made(weights=scheme)
+    tuned, history = fine_tune(chip, *blobs(), layers=[0, 1], epochs=1, learning_rate=0.2)
+    received = [
+        int((matrix.tiles[p].cells.pulses - tile.cells.pulses).sum())
+        for matrix, before in zip(tuned.matrices, chip.matrices, strict=True)
+        for p, tile in before.tiles.items()
+    ]
+    assert history[["pulses_up", "pulses_down"]].to_numpy().sum() == sum(received)
 
 
 def test_one_seed_is_one_course_of_training_and_the_chip_given_stays_as_it_was() -> None:
@@ -300,3 +302,60 @@ def test_an_uncalibrated_chip_is_not_tuned() -> None:
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         fine_tune(made(), *blobs(), **settings)
+
+
+def test_a_rate_in_pulses_is_one_in_weights_over_a_pulse() -> None:
+    chip, (x, y) = made(), blobs()
+    step = chip.matrices[1].weight_step / chip.matrices[1].weight_scale
+    one, _ = one_batch(chip, x, y, learning_rate=0.3)
+    other, _ = one_batch(chip, x, y, learning_pulses=0.3 / step)
+    np.testing.assert_allclose(one.matrices[1].weights(), other.matrices[1].weights(), atol=1e-9)
+    with pytest.raises(ParameterError, match="needs either learning_rate or learning_pulses, got both"):
+        one_batch(chip, x, y, learning_rate=0.3, learning_pulses=3.0)
+
+
+def test_a_divergence_is_reported_and_keeps_what_was_computed() -> None:
+    """In the third epoch a rule spoils the matrix; chip and history of the epochs before come with the error."""
+    chip, (x, y) = made(), blobs()
+
+    class Spoiling(MixedPrecision):
+        def update(self, step: Step) -> tuple[AnalogMatrix, Pulses]:
+            matrix, sent = super().update(step)
+            step.memory["batches"] = step.memory.get("batches", 0) + 1
+            if step.memory["batches"] < 7:
+                return matrix, sent
+            spoilt = {p: replace(t.cells, g=t.cells.g * np.nan) for p, t in matrix.tiles.items()}
+            return matrix.with_cells(spoilt), sent
+
+    with pytest.raises(Diverged, match=r"fine_tune: must keep the loss finite, got divergence") as caught:
+        fine_tune(chip, x, y, epochs=4, batch=100, rule=Spoiling())
+    kept, history = caught.value.chip, caught.value.history
+    assert list(history["epoch"]) == [1, 2]
+    straight, expected = fine_tune(chip, x, y, epochs=2, batch=100)
+    assert history.equals(expected)
+    assert np.array_equal(kept.matrices[1].weights(), straight.matrices[1].weights())
+    assert np.array_equal(kept.network.weighted[1].bias, straight.network.weighted[1].bias)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"rule": "Manhattan"}, r"fine_tune\.rule: must be a PulseRule, got str; use cim\.rules\.Manhattan\(\), say"),
+        ({"backward": "sideways"}, r"fine_tune\.backward: must be 'digital' or 'chip', got sideways"),
+    ],
+)
+def test_choices_that_do_not_exist_are_refused(choice: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        fine_tune(made(), *blobs(), **choice)
+
+
+def test_a_gradient_that_is_not_finite_is_refused_before_a_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
+    chip, (x, y) = made(), blobs()
+    monkeypatch.setattr(
+        "cimsim.learning.backpropagation.softmax_cross_entropy", lambda z, _: (np.float32(1.0), z * np.nan)
+    )
+    monkeypatch.setattr(MixedPrecision, "update", None)
+    with pytest.raises(Diverged, match=r"fine_tune: must keep the gradient finite") as caught:
+        fine_tune(chip, x, y, layers=[0, 1])
+    assert np.array_equal(caught.value.chip.matrices[1].weights(), chip.matrices[1].weights())
+    assert len(caught.value.history) == 0
