@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 
 import device_models as dm
-from cimsim.catalogue_plots import catalogue, summary
+from cimsim.plots.catalogue import catalogue, summary
+from device_models.half_select import HalfSelect, ThresholdDisturb
 from device_models.programming import SpanError
 from device_models.retention import PowerLawDrift
-from device_models.update import ExponentialUpdate, curve_constant
+from device_models.update import (
+    ExponentialUpdate,
+    LinearUpdate,
+    PulseScheme,
+    RampedUpdate,
+    SoftBoundsUpdate,
+    curve_constant,
+)
 
 WINDOW = dm.Window(g_min=20e-6, g_max=120e-6)
 
@@ -42,10 +50,34 @@ def test_a_linear_device_bends_nowhere() -> None:
     assert found.c2c == pytest.approx(0.0, abs=1e-9)
 
 
+def test_each_direction_is_measured_over_its_own_pulses_and_without_their_noise() -> None:
+    """100 pulses up and 140 down, of labels 0.1 and 2.4: a label is the distance over 0.07 sqrt(2)."""
+    law = ExponentialUpdate(pulses_up=100, pulses_down=140, nl_up=0.1, nl_down=2.4, c2c=0.03, spread_nl_up=0.5)
+    found = summary(device(update=law))
+    assert found.pulses == 120
+    label = 100 * 0.07 * math.sqrt(2)
+    assert (found.nonlinearity_up, found.nonlinearity_down) == pytest.approx((0.1 * label, 2.4 * label), rel=2e-3)
+
+
+def test_laws_that_cross_in_other_than_the_nominal_number_of_pulses() -> None:
+    """Linear ion drift crosses in 81 pulses where the nominal step says 2; soft bounds never do."""
+    assert summary(dm.load("tio2-strukov-2008")).pulses == pytest.approx(81, abs=1)
+    assert summary(device(update=SoftBoundsUpdate(rate=0.02))).pulses == 100
+    ramped = RampedUpdate(law=LinearUpdate(step_size=1e-6, c2c=0.05), up=PulseScheme(), down=PulseScheme())
+    assert summary(device(update=ramped)).nonlinearity_up == pytest.approx(0, abs=1e-9)
+
+
 def test_write_error_and_drift_are_shares_of_the_window() -> None:
     found = summary(device(programming=SpanError(error=0.03), retention=PowerLawDrift(nu=0.05, t0=864.0)))
     assert found.write_error == pytest.approx(3.0, rel=0.05)
     assert found.day == pytest.approx([70 * (100**-0.05 - 1)] * 3, rel=1e-9)
+
+
+def test_half_select_is_no_law_of_the_cell() -> None:
+    disturb = ThresholdDisturb(v_threshold=0.1)
+    alone = device(update=ExponentialUpdate(pulses_up=50, pulses_down=50), programming=SpanError(error=0.02))
+    passive = alone.replace(half_select=HalfSelect(scheme="V/2", v_write=1.0, disturb=disturb))
+    assert summary(passive) == summary(alone)
 
 
 def test_every_card_has_a_row() -> None:

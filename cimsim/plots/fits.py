@@ -74,6 +74,8 @@ def data_and_law(ax: Axes, slot: SlotFit) -> Axes:
                 line.x * x.scale, *(e * y.scale for e in edges), color=colour, alpha=0.25, linewidth=0, zorder=2.5
             )
     _legend(ax)
+    if not view.residual:
+        ax.tick_params(labelbottom=True)  # nothing below shows the shared axis
     return _labelled(ax, view, x, y, view.title)
 
 
@@ -118,6 +120,9 @@ def _labelled(ax: Axes, view: View, x: Axis, y: Axis, title: str, *, small: bool
     ax.set_ylabel(y.label, fontsize=9)
     if view.log_x:
         ax.set_xscale("log")
+    if view.names:
+        ax.set_xticks(range(len(view.names)), view.names)
+        ax.set_xlim(-0.5, len(view.names) - 0.5)
     ax.tick_params(labelsize=8)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(visible=True, alpha=0.3, linewidth=0.6)

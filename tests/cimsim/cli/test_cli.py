@@ -4,40 +4,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import jsonschema
 import pytest
 
 import cimsim as cim
-from cimsim.cli import main
 from cimsim.study import files
 from device_models import cards
 from device_models.parameters import to_dict
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command line in an empty directory: exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> Ended:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        return Ended(ended.value.code, *capsys.readouterr())
-
-    return call
+from device_models.read_noise import AbsoluteNoise, ProportionalNoise, SumOfNoise
+from tests.conftest import Run
 
 
 def test_version(run: Run) -> None:
@@ -102,6 +79,7 @@ class TestDevices:
         assert header.split("  ")[0] == "name"
         assert [line.split()[0] for line in lines] == cards.names()
         assert "5 to 100" in next(line for line in lines if line.startswith("generic-rram"))
+        assert "62.5 to 10000" in next(line for line in lines if line.startswith("tio2-strukov-2008"))
 
     def test_one_card_with_its_source(self, run: Run) -> None:
         device = cards.load("pcm-joshi-2020")
@@ -119,6 +97,20 @@ class TestDevices:
     def test_a_card_from_a_file(self, run: Run, tmp_path: Path) -> None:
         cards.save(cards.load("generic-rram").replace(name="mine"), tmp_path / "mine.toml")
         assert "name: mine" in run("devices", "mine.toml").out
+
+    def test_parts_of_a_sum_are_shown_like_sections(self, run: Run, tmp_path: Path) -> None:
+        noise = SumOfNoise(parts=(ProportionalNoise(relative=0.01), AbsoluteNoise(std=1e-7)))
+        cards.save(cards.load("generic-rram").replace(name="mine", read_noise=noise), tmp_path / "mine.toml")
+        lines = run("devices", "mine.toml").out.splitlines()
+        at = lines.index("  parts 1")
+        assert lines[at : at + 6] == [
+            "  parts 1",
+            "    kind: ProportionalNoise",
+            "    relative: 0.01",
+            "  parts 2",
+            "    kind: AbsoluteNoise",
+            "    std: 1e-07",
+        ]
 
     def test_plot_writes_a_png(self, run: Run, tmp_path: Path) -> None:
         code, out, _ = run("devices", "ag-si-jo-2010", "--plot")

@@ -95,6 +95,14 @@ def test_the_axis_is_logarithmic_from_three_decades_on(ax: Axes, x: list[float],
     assert ax.get_xscale() == scale
 
 
+@pytest.mark.parametrize(("x", "whole"), [([2, 3, 4], True), ([0.0, 5.0, 20.0], True), ([0.1, 0.2, 0.3], False)])
+def test_whole_numbers_have_whole_marks(ax: Axes, x: list[float], whole: bool) -> None:
+    plots.sweep(table(x), "x", "accuracy", ax=ax)
+    ticks = ax.get_xticks()
+    assert len(ticks) > 2
+    assert (ticks % 1 == 0).all() == whole
+
+
 def test_zero_lies_left_of_the_smallest_time_and_is_marked(ax: Axes) -> None:
     data = table([0.0, 1.0, 3600.0, 3.156e8]).rename(columns={"x": "inference.age"})
     plots.sweep(data, "inference.age", "accuracy", ax=ax)
@@ -127,6 +135,56 @@ def test_text_stands_in_order_of_appearance_hues_side_by_side(ax: Axes) -> None:
     assert [t.get_text() for t in ax.get_xticklabels()] == ["rram", "pcm"]
     at = np.array([c.lines[0].get_xdata() for c in series(ax)])
     np.testing.assert_allclose(at, [[-0.06, 0.94], [0.06, 1.06]])
+
+
+@pytest.mark.parametrize(
+    ("names", "shown", "slant"),
+    [
+        (["rram", "pcm"], ["rram", "pcm"], 0),
+        (["Slices(bits=4, of=2)", "Slices(bits=2, of=4)"], ["Slices(\nbits=4,\nof=2)", "Slices(\nbits=2,\nof=4)"], 0),
+        (
+            ["hafnium-oxide-on-tungsten", "titanium-oxide-on-gold"],
+            ["hafnium-oxide-on-tungsten", "titanium-oxide-on-gold"],
+            25,
+        ),
+    ],
+)
+def test_long_names_are_broken_or_slanted(names: list[str], shown: list[str], slant: float) -> None:
+    ax = Figure(figsize=(4, 3)).add_subplot()
+    plots.sweep(table(names), "x", "accuracy", ax=ax)
+    assert [t.get_text() for t in ax.get_xticklabels()] == shown
+    assert {t.get_rotation() for t in ax.get_xticklabels()} == {slant}
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("adc_bits", "ADC bits"),
+        ("die", "die"),
+        ("noise_level", "noise level"),
+        ("chip.wires.word, chip.wires.bit", "wire resistance (Ω per segment)"),
+        ("chip.dac.bits, chip.adc.bits", "DAC bits and ADC bits"),
+    ],
+)
+def test_columns_in_words(column: str, words: str) -> None:
+    assert plots.label(column) == words
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [("inference.age", 3600.0, "1 h"), ("chip.adc.bits", 4, "4"), ("x", 2.50, "2.5"), ("chip.adc.per", "tile", "tile")],
+)
+def test_values_in_words(column: str, value: Any, words: str) -> None:
+    assert plots.in_words(column, value) == words
+
+
+def test_plots_that_share_an_axis_show_all_of_both() -> None:
+    left, right = Figure().subplots(1, 2, sharey=True)
+    plots.sweep(table([1, 2]), "x", "accuracy", ax=left)
+    plots.sweep(table([1, 2], accuracy=[0.1] * 8), "x", "accuracy", ax=right)
+    low, high = left.get_ylim()
+    assert low < 0.1
+    assert 0.57 < high <= 1.01
 
 
 def test_a_level_of_reference_is_one_labelled_line(ax: Axes) -> None:

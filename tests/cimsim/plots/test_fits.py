@@ -3,9 +3,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,9 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.figure import Figure
 
-import device_models as dm
-from cimsim.cli import main
-from cimsim.fit_plots import POINTS, Axis, data_and_law, fit_page, residuals
+from cimsim.plots.fits import POINTS, Axis, data_and_law, fit_page, residuals
 from device_models.conduction import Sinh
 from device_models.device import Device
 from device_models.fitting import Fit, fit, measure
@@ -85,67 +80,6 @@ def test_many_points_are_thinned_and_units_get_a_prefix(ax: Axes) -> None:
 
 
 def test_importing_it_does_not_import_matplotlib() -> None:
-    code = "import sys, cimsim.fit_plots; print('matplotlib' in sys.modules)"
+    code = "import sys, cimsim.plots.fits; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-
-
-# --- the command ---
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command line in a directory with measurements: exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    measure(DEVICE, "pulses", devices=6, cycles=2).save("pulses.csv")
-    measure(DEVICE, "iv", devices=6, points=21).save("iv.csv")
-
-    def call(*arguments: str) -> Ended:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        return Ended(ended.value.code, *capsys.readouterr())
-
-    return call
-
-
-def test_fit_writes_card_and_plot_and_prints_the_page(run: Run) -> None:
-    code, out, err = run("fit", "pulses.csv", "iv.csv", "-o", "card.toml", "--plot", "fit.png", "--name", "mine")
-    assert (code, err) == (0, "")
-    assert out.startswith("mine: fitted from pulses.csv, iv.csv")
-    assert out.endswith("card.toml\nfit.png\n")
-    device = dm.load("card.toml")
-    assert device.name == "mine"
-    assert device.source.paper == "measured: pulses.csv, iv.csv"
-    assert Path("fit.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_card_names_the_device_where_no_name_is_given(run: Run) -> None:
-    assert run("fit", "iv.csv", "-o", "card.toml").code == 0
-    assert dm.load("card.toml").name == "card"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("nowhere.csv", "-o", "card.toml"), "nowhere.csv: must be an existing file"),
-        (("iv.csv", "-o", "card.json"), "card.json: must end in .toml"),
-        (("iv.csv", "-o", "card.toml", "--plot", "fit.gif"), "fit.gif: must end in .png"),
-        (("bad.csv", "-o", "card.toml"), "bad.csv, row 3, column 'i_A': must be a number, got x"),
-    ],
-)
-def test_a_mistake_is_one_line_and_writes_no_card(run: Run, arguments: tuple[str, ...], said: str) -> None:
-    Path("bad.csv").write_text("v_V,i_A\n0.1,1e-6\n0.2,x\n")
-    code, out, err = run("fit", *arguments)
-    assert (code, out) == (2, "")
-    assert err.startswith(f"cimsim: error: {said}")
-    assert err.count("\n") == 1
-    assert not Path("card.toml").exists()

@@ -16,18 +16,31 @@ if TYPE_CHECKING:
 _LABELS = {
     "adc_bits": "ADC bits",
     "chip.adc.bits": "ADC bits",
+    "chip.adc.calibration": "ADC range from",
+    "chip.adc.per": "one ADC range per",
+    "chip.adc.share": "bit lines per ADC",
     "chip.dac.bits": "DAC bits",
+    "chip.dac.signed": "signed inputs",
+    "chip.dac.slice_bits": "input bits per pass",
     "chip.device": "device",
     "chip.device.programming.error": "programming error (fraction of the window)",
     "chip.device.read_noise.relative": "read noise (fraction of the conductance)",
     "chip.tile": "array (word lines, bit lines)",
     "chip.weights": "weight scheme",
+    "chip.weights.bits": "weight bits per slice",
+    "chip.weights.slices": "weight slices",
+    "chip.weights.subtract": "pair subtracted",
     "chip.wires.bit": "bit-line resistance (Ω per segment)",
+    "chip.wires.drive": "word lines driven from",
+    "chip.wires.sense": "sense-amplifier resistance (Ω)",
+    "chip.wires.source": "driver resistance (Ω)",
     "chip.wires.word": "word-line resistance (Ω per segment)",
+    "chip.wires.word, chip.wires.bit": "wire resistance (Ω per segment)",
     "inference.age": "time since programming (s)",
     "inference.without": "taken as ideal",
     "training.weight_noise": "weight noise in training (fraction of the largest weight)",
 }
+_INCHES = 0.075  # of a letter below an axis
 _MANY = 12  # ticks that fit below an axis with words
 _DECADES = 1000.0  # positive values that span this factor get a logarithmic axis
 _FLOAT = "float network"
@@ -95,8 +108,17 @@ def sweep(
 
 
 def label(column: str) -> str:
-    """A column in words, with its unit where it is known."""
-    return _LABELS.get(column, column.replace("_", " "))
+    """A column in words, with its unit where it is known; of several paths in one, all of them."""
+    if column in _LABELS or ", " not in column:
+        return _LABELS.get(column, column.replace("_", " "))
+    return " and ".join(map(label, column.split(", ")))
+
+
+def in_words(column: str, value: Any) -> str:
+    """A value of a column as it stands in a legend: text as it is, times in the unit that suits them."""
+    if isinstance(value, str | bool):
+        return str(value)
+    return duration(value) if column in _TIMES else f"{value:g}"
 
 
 def duration(seconds: float) -> str:
@@ -137,12 +159,15 @@ class _Ticks(NamedTuple):
     def show(self, ax: Axes, *, in_time: bool) -> None:
         """Scale the axis and mark it: names at their positions, durations at the times there are."""
         if self.names is not None:
-            ax.set_xticks(self.values, self.names)
+            names, look = _fitted(self.names, _room(ax))
+            ax.set_xticks(self.values, names, **look)
             ax.set_xlim(-0.5, len(self.names) - 0.5)
         elif self.scale == "symlog":  # the smallest positive value starts the logarithmic part, 0 lies one step before
             ax.set_xscale("symlog", linthresh=self.values[1], linscale=0.5)
         else:
             ax.set_xscale(self.scale)
+            if self.scale == "linear" and (self.values % 1 == 0).all():
+                ax.locator_params(axis="x", integer=True)
         if in_time and self.scale != "linear" and len(self.values) <= _MANY:
             ax.set_xticks(self.values, [duration(t) for t in self.values])
             ax.set_xticks([], minor=True)
@@ -180,6 +205,21 @@ def _reference(
         ax.plot(*zip(*found, strict=True), color=colour, label=None if i else _FLOAT, **look)
 
 
+def _fitted(names: list[str], room: float) -> tuple[list[str], dict[str, Any]]:
+    """Names as they fit into a row of `room` letters, in lines or else slanted, and what to ask for that."""
+    in_lines = [name.replace("(", "(\n").replace(", ", ",\n") for name in names]
+    for tried in (names, in_lines):
+        longest = max(len(line) for name in tried for line in name.split("\n"))
+        if len(tried) * (longest + 1) <= room:
+            return tried, {}
+    return names, {"rotation": 25, "ha": "right"}
+
+
+def _room(ax: Axes) -> float:
+    """Letters that fit side by side below the axis."""
+    return float(ax.get_window_extent().width / ax.figure.dpi / _INCHES)
+
+
 def _finish(ax: Axes, x: str, y: str) -> None:
     ax.set_xlabel(label(x))
     ax.set_ylabel(label(y))
@@ -187,7 +227,7 @@ def _finish(ax: Axes, x: str, y: str) -> None:
         from matplotlib.ticker import PercentFormatter
 
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-        ax.set_ylim(top=min(ax.get_ylim()[1], 1.01))
+        ax.set_ylim(top=min(ax.get_ylim()[1], 1.01), auto=None)  # what is drawn later still moves the limits
     tidy(ax)
 
 
@@ -205,8 +245,7 @@ def _parts(table: pd.DataFrame, hue: str) -> list[tuple[str, pd.DataFrame]]:
     """The rows of each value of a column, numbers in order, with the value in words."""
     if not _is_numeric(table[hue]):
         return [(str(value), rows) for value, rows in table.groupby(hue, sort=False)]
-    in_words = duration if hue in _TIMES else "{:g}".format
-    return [(in_words(float(str(value))), rows) for value, rows in table.groupby(hue)]
+    return [(in_words(hue, float(str(value))), rows) for value, rows in table.groupby(hue)]
 
 
 def _new_axes() -> Axes:
