@@ -3,33 +3,54 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cimsim.backend import to_host
-from cimsim.network.layers import Dense, Layer, ReLU, Sigmoid, Tanh, Weighted
+from cimsim.network.coding.base import Code
+from cimsim.network.conv import Conv2d
+from cimsim.network.firing import Count, FirstSpike, Integrating, Potential, Spiking
+from cimsim.network.layers import Dense, Layer, ReLU, Sigmoid, Tanh
 from cimsim.network.network import Network
+from cimsim.network.neurons.discrete import DiscreteLIF
+from cimsim.network.norm import BatchNorm2d
+from cimsim.network.pooling import AvgPool2d, MaxPool2d
+from cimsim.network.surrogates import Surrogate
 from device_models.errors import InputError, suggestion
+from device_models.parameters import Parameters, to_dict
 
-_PLAIN: dict[str, type[Layer]] = {"ReLU": ReLU, "Sigmoid": Sigmoid, "Tanh": Tanh}
+_TIMED: tuple[type[Layer], ...] = (Spiking, Integrating, Count, FirstSpike, Potential)
+_CLASSES: tuple[type[Layer], ...] = (Dense, Conv2d, MaxPool2d, AvgPool2d, BatchNorm2d, ReLU, Sigmoid, Tanh, *_TIMED)
+_KINDS = {cls.__name__: cls for cls in _CLASSES}
 _SUFFIXES = (".safetensors", ".npz")
+
+
+class _Tables(Parameters):
+    """What is a table in a list of layers."""
+
+    code: Code | None = None
+    neuron: DiscreteLIF | None = None
+    surrogate: Surrogate | None = None
 
 
 def save_network(network: Network, path: str | Path) -> Path:
     """Write a network's layers and weights; the suffix of `path` chooses the format.
 
     Arrays are named `layers.0.weight`, `layers.0.bias`, ...; `layers` (npz: an array; safetensors: metadata) lists
-    the layers by name, in JSON. Raises `InputError` for another suffix or a file that cannot be written.
+    the layers in JSON, each by its name, or as a table of its settings with the name as `kind`. A spiking network's
+    list begins with its code.
+    Raises `InputError` for another suffix or a file that cannot be written.
     """
     path = _with_known_suffix(Path(path))
-    kinds = json.dumps([type(layer).__name__ for layer in network.layers])
+    code = [] if network.code is None else [{"code": to_dict(network.code)}]
+    kinds = json.dumps([*code, *(_entry(layer) for layer in network.layers)])
     arrays = {
         f"layers.{i}.{name}": np.ascontiguousarray(to_host(getattr(layer, name)))
         for i, layer in enumerate(network.layers)
-        if isinstance(layer, Weighted)
-        for name in ("weight", "bias")
+        for name in layer.arrays
     }
     try:
         if path.suffix == ".npz":
@@ -54,7 +75,8 @@ def load_network(path: str | Path) -> Network:
     read = _read_npz if _with_known_suffix(path).suffix == ".npz" else _read_safetensors
     try:
         kinds, arrays = read(path)
-        return Network(tuple(_layer(kind, i, arrays) for i, kind in enumerate(_names(kinds))))
+        code, entries = _entries(kinds)
+        return Network(tuple(_layer(entry, i, arrays) for i, entry in enumerate(entries)), code)
     except FileNotFoundError:
         raise InputError(str(path), "must be an existing file", "nothing there", "check the path") from None
     except InputError as error:
@@ -65,20 +87,41 @@ def load_network(path: str | Path) -> Network:
         raise InputError(str(path), "must hold a network", f"{type(error).__name__}: {error}", remedy) from None
 
 
-def _names(kinds: str) -> list[str]:
-    """The names of layers from their JSON."""
-    names = json.loads(kinds)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("'layers' is no list of names")
-    return names
+def _entry(layer: Layer) -> str | dict[str, Any]:
+    """A layer without its arrays: its name, or its settings with the name as their kind."""
+    assert is_dataclass(layer)
+    names = [field.name for field in fields(layer) if field.name not in layer.arrays]
+    kind = type(layer).__name__
+    return {"kind": kind, **{name: to_dict(getattr(layer, name)) for name in names}} if names else kind
 
 
-def _layer(kind: str, i: int, arrays: dict[str, np.ndarray]) -> Layer:
-    if kind == "Dense":
-        return Dense(arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"])
-    if kind not in _PLAIN:
-        raise InputError(f"layers[{i}]", "unknown layer", kind, suggestion(kind, ["Dense", *_PLAIN]))
-    return _PLAIN[kind]()
+def _entries(kinds: str) -> tuple[Code | None, list[dict[str, Any]]]:
+    """The code, and the settings of layers with their kinds, from their JSON."""
+    entries = json.loads(kinds)
+    if not isinstance(entries, list) or not all(isinstance(entry, str | dict) for entry in entries):
+        raise ValueError("'layers' is no list of layers")
+    coded = bool(entries) and isinstance(entries[0], dict) and "code" in entries[0]
+    code = _Tables(code=entries[0]["code"]).code if coded else None
+    return code, [{"kind": entry} if isinstance(entry, str) else entry for entry in entries[coded:]]
+
+
+def _layer(entry: dict[str, Any], i: int, arrays: dict[str, np.ndarray]) -> Layer:
+    kind = str(entry.get("kind"))
+    if kind not in _KINDS:
+        raise InputError(f"layers[{i}]", "unknown layer", kind, suggestion(kind, list(_KINDS)))
+    own = {name: arrays[f"layers.{i}.{name}"] for name in _KINDS[kind].arrays}
+    settings = {name: _setting(name, v) for name, v in entry.items() if name != "kind"}
+    try:
+        return _KINDS[kind](**own, **settings)
+    except TypeError as error:  # a setting too many, too few or of another type
+        raise ValueError(str(error)) from None
+
+
+def _setting(name: str, value: Any) -> Any:
+    """A setting as a layer takes it."""
+    if name in ("neuron", "surrogate"):
+        return getattr(_Tables(**{name: value}), name)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _read_npz(path: Path) -> tuple[str, dict[str, np.ndarray]]:

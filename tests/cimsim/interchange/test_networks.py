@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cimsim.interchange import load_network, save_network
+from cimsim.network.build import AvgPool, Conv, Linear, MaxPool, cnn
+from cimsim.network.coding import PoissonRate
 from cimsim.network.layers import Dense, ReLU
 from cimsim.network.network import Network, mlp
+from cimsim.network.neurons import DiscreteLIF
+from cimsim.network.norm import BatchNorm2d
+from cimsim.network.spiking import snn
 from device_models.errors import InputError
 
 SUFFIXES = [".safetensors", ".npz"]
@@ -44,6 +50,30 @@ def test_a_network_comes_back_to_the_bit(tmp_path: Path, suffix: str, activation
     assert path == tmp_path / f"net{suffix}"
     assert same(net, back)
     assert np.array_equal(net.forward(X), back.forward(X))
+
+
+def convolutional() -> Network:
+    """Every kind of image layer, each with settings of its own."""
+    conv = Conv(4, kernel=(3, 2), stride=(1, 2), padding=(1, 0), dilation=(2, 1), groups=2)
+    pools = [MaxPool(2, stride=1, ceil=True), AvgPool((1, 2))]
+    net = cnn((2, 6, 6), [conv, "tanh", *pools, Linear(3)], seed=1)
+    rng = np.random.default_rng(0)
+    shape = net.layers[0].out_shape  # type: ignore[attr-defined]
+    norm = BatchNorm2d(rng.random(4), rng.random(4), rng.random(4), rng.random(4), shape, 1e-3)
+    return Network((net.layers[0], norm, *net.layers[1:]))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_image_layers_come_back_with_their_settings(tmp_path: Path, suffix: str) -> None:
+    net, x = convolutional(), np.random.default_rng(1).random((5, 72))
+    back = load_network(save_network(net, tmp_path / f"net{suffix}"))
+    assert [type(layer) for layer in back.layers] == [type(layer) for layer in net.layers]
+    assert np.array_equal(net.forward(x), back.forward(x))
+    for a, b in zip(net.layers, back.layers, strict=True):
+        for field in fields(a):  # type: ignore[arg-type]
+            v, w = getattr(a, field.name), getattr(b, field.name)
+            assert type(v) is type(w)
+            assert np.array_equal(v, w)
 
 
 def test_weights_that_are_not_contiguous_come_back_as_they_are(tmp_path: Path) -> None:
@@ -101,11 +131,14 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, suffix: str, conten
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("net", [mlp([6, 5, 4]), convolutional()], ids=["mlp", "cnn"])
 @given(place=st.floats(0, 1, exclude_max=True), bits=st.integers(1, 255))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_damaged_file_gives_a_network_or_one_line(tmp_path: Path, suffix: str, place: float, bits: int) -> None:
+def test_a_damaged_file_gives_a_network_or_one_line(
+    tmp_path: Path, suffix: str, net: Network, place: float, bits: int
+) -> None:
     """Nothing else comes out, whatever byte is wrong. Only the sums of a zip notice a wrong weight."""
-    path = save_network(mlp([6, 5, 4]), tmp_path / f"net{suffix}")
+    path = save_network(net, tmp_path / f"net{suffix}")
     damaged = bytearray(path.read_bytes())
     damaged[int(place * len(damaged))] ^= bits
     path.write_bytes(damaged)
@@ -128,12 +161,12 @@ DENSE = {"layers.0.weight": np.eye(3, dtype=np.float32), "layers.0.bias": np.zer
         (
             '["Dens"]',
             DENSE,
-            ", layers[0]: unknown layer, got Dens; did you mean 'Dense'? Known: Dense, ReLU, Sigmoid, Tanh",
+            ", layers[0]: unknown layer, got Dens; did you mean 'Dense'? Known: Dense, Conv2d, ",
         ),
         ('["ReLU"]', {}, ", Network.layers: must hold a layer with weights, got 1; add a Dense layer"),
         ('["Dense", "Dense"]', DENSE, ": must hold a network, got KeyError"),
-        ("5", DENSE, ": must hold a network, got ValueError: 'layers' is no list of names; write it"),
-        ('[["Dense"]]', DENSE, ": must hold a network, got ValueError: 'layers' is no list of names; write it"),
+        ("5", DENSE, ": must hold a network, got ValueError: 'layers' is no list of layers; write it"),
+        ('[["Dense"]]', DENSE, ": must hold a network, got ValueError: 'layers' is no list of layers; write it"),
         ("{", DENSE, ": must hold a network, got JSONDecodeError"),
         (
             '["Dense"]',
@@ -151,6 +184,16 @@ DENSE = {"layers.0.weight": np.eye(3, dtype=np.float32), "layers.0.bias": np.zer
             ", layers[0].weight: must be finite, got 9 NaN or",
         ),
         ('["Dense"]', DENSE | {"layers.0.weight": np.array([["a"]])}, ": must hold a network, got ValueError"),
+        ('[{"kind": "Conv3d"}]', DENSE, ", layers[0]: unknown layer, got Conv3d; did you mean 'Conv2d'? Known: Dense,"),
+        ('[{"kind": 5}]', DENSE, ", layers[0]: unknown layer, got 5; known: Dense,"),
+        ("[{}]", DENSE, ", layers[0]: unknown layer, got None; known: Dense,"),
+        ('[{"kind": "Conv2d"}]', DENSE, ": must hold a network, got ValueError: "),
+        ('[{"kind": "Dense", "kernel": 3}]', DENSE, ": must hold a network, got ValueError: "),
+        (
+            '[{"kind": "Conv2d", "in_shape": [1, 2, 2], "kernel": 3}]',
+            DENSE,
+            ", Conv2d.kernel: must fit into the image of 2 x 2, got 3 x 3;",
+        ),
     ],
 )
 def test_a_file_that_holds_no_network_says_what_is_wrong(
@@ -218,3 +261,26 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, suffix: str) ->
     path = tmp_path / "file" / f"net{suffix}"
     message = f"{path}: must be a file one can write, got Not a directory; check the path"
     assert refused(lambda: save_network(mlp([2, 2]), path)) == message
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+@pytest.mark.parametrize("readout", ["count", "first", "membrane"])
+def test_a_spiking_network_comes_back_with_its_code_and_neurons(tmp_path: Path, suffix: str, readout: str) -> None:
+    neuron = DiscreteLIF(decay=0.8, reset="soft", refractory=1)
+    net = snn([6, 4, 3], code=PoissonRate(steps=5, peak=0.5), neuron=neuron, readout=readout)  # type: ignore[arg-type]
+    back = load_network(save_network(net, tmp_path / f"net{suffix}"))
+    assert back.code == net.code
+    assert [a for a in back.layers if not a.arrays] == [a for a in net.layers if not a.arrays]
+    x = np.random.default_rng(0).random((9, 6))
+    np.testing.assert_array_equal(back.forward(x, seed=2), net.forward(x, seed=2))
+
+
+def test_a_damaged_neuron_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "net.npz"
+    save_network(snn([6, 3]), path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    arrays["layers"] = np.array(str(arrays["layers"]).replace('"decay": 0.9', '"decay": 1.9'))
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"must hold a network.*neuron\.decay: must be less than or equal to 1"):
+        load_network(path)
