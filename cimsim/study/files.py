@@ -80,13 +80,14 @@ def _shipped() -> Any:
 
 
 def _change(values: Plain, path: str, value: Any) -> None:
-    """Set one value of a study, in place; `sweep.<path>` is the axis of that path."""
+    """Set one value of a study, in place; `sweep.<path>` is the axis of that path, or of several."""
     root, _, axis = path.partition(".")
     swept = values.setdefault("sweep", {})
     if root == "sweep" and axis:
-        swept[axis] = value
+        same = [a for a in swept if paths.together(a) == paths.together(axis)]  # however it is spaced
+        swept[same[0] if same else axis] = value
         return
-    above = [p for p in swept if path == p or path.startswith(f"{p}.")]
+    above = [a for a in swept if any(path == p or path.startswith(f"{p}.") for p in paths.together(a))]
     if above:
         raise InputError(path, "must not be swept already", value, f"set sweep.{above[0]} to a list of values")
     paths.check("study", path, paths.known(Study, values))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Annotated, Any, cast, get_args, get_origin
 
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from device_models.errors import InputError
@@ -32,9 +33,14 @@ def check(where: str, path: str, existing: list[str]) -> None:
     if path in existing:
         return
     near = [p for p in existing if p.endswith(f".{path}")] or get_close_matches(path, existing, n=1, cutoff=0.5)
-    first = ", ".join(p for p in existing if "." not in p)
+    first = ", ".join(dict.fromkeys(p.split(".")[0] for p in existing))
     remedy = f"did you mean {' or '.join(map(repr, near))}?" if near else f"a path starts with one of {first}"
-    raise InputError(where, "must be a path that exists", path, remedy)
+    raise InputError(where, "must be a path that exists", path or "nothing", remedy)
+
+
+def together(axis: str) -> list[str]:
+    """The paths that an axis of a sweep sets, all to the same value: one, or several with commas between them."""
+    return [path.strip() for path in axis.split(",")]
 
 
 def put(values: Plain, path: str, value: Any) -> None:
@@ -74,13 +80,23 @@ def first_difference(old: Any, new: Any, path: str = "") -> tuple[str, Any, Any]
 
 def _part(field: FieldInfo, value: Any) -> type[Parameters] | None:
     """The class of parameters that a field holds, of a family the member in use; None for a plain value."""
-    candidates = (field.annotation, *get_args(field.annotation))
-    classes = [c for c in candidates if isinstance(c, type) and issubclass(c, Parameters)]
-    if not classes:
+    found = [one for one in map(_unwrapped, (field.annotation, *get_args(field.annotation))) if one is not None]
+    if not found:
         return None
-    cls = classes[0]
+    cls, validators = found[0]
     if not issubclass(cls, Variant):
         return cls
-    if isinstance(value, Mapping):
-        return cls.members().get(value.get("kind", ""), cls)
-    return type(field.default) if isinstance(field.default, cls) else cls
+    given = value if isinstance(value, Mapping) else {}
+    for validator in validators:  # a family whose tables need not name their kind has one that fills it in
+        given = validator(given)
+    if "kind" in given:
+        return cls.members().get(given["kind"], cls)
+    return type(field.default) if isinstance(field.default, cls) and not isinstance(value, Mapping) else cls
+
+
+def _unwrapped(annotation: Any) -> tuple[type[Parameters], list[Callable[[Any], Any]]] | None:
+    """The class of parameters in an annotation, and what is done to its values before they are checked."""
+    cls, *extra = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    if not (isinstance(cls, type) and issubclass(cls, Parameters)):
+        return None
+    return cls, [cast(Callable[[Any], Any], one.func) for one in extra if isinstance(one, BeforeValidator)]

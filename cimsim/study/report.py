@@ -13,14 +13,16 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from cimsim import plots
-from cimsim.study import budget
+from cimsim.study import budget, paths
 from cimsim.study.store import write
 from cimsim.study.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+PANELS_ACROSS = 4
 PACKAGES = ("cimsim", "numpy", "scipy", "pandas", "pydantic", "matplotlib")
 
 
@@ -34,18 +36,11 @@ def summary(study: Study, results: pd.DataFrame) -> pd.DataFrame:
 
 
 def figures(study: Study, results: pd.DataFrame) -> dict[str, Figure]:
-    """A figure per swept axis by file name: accuracy against it, one line for each value of the first other axis."""
-    from matplotlib.figure import Figure
+    """A figure per swept axis by file name: accuracy against it, one line for each value of the first other axis.
 
-    made = {}
-    for axis in study.sweep:
-        hue = next((other for other in study.sweep if other != axis), None)
-        figure = Figure(figsize=(7.0, 4.6), layout="constrained")
-        ax = figure.add_subplot()
-        plots.sweep(results, axis, "accuracy", hue=hue, ax=ax, reference="float_accuracy")
-        ax.set_title(study.title or study.name, fontsize="medium")
-        made[f"accuracy-{axis}.png"] = figure
-    return made
+    Where more than two are swept, each combination of the rest has a plot of its own beside the others.
+    """
+    return {f"accuracy-{'+'.join(paths.together(axis))}.png": _figure(study, results, axis) for axis in study.sweep}
 
 
 def save(study: Study, results: pd.DataFrame, folder: Path) -> list[Path]:
@@ -62,6 +57,49 @@ def save(study: Study, results: pd.DataFrame, folder: Path) -> list[Path]:
     for name, content in contents.items():
         write(folder / name, content)
     return [folder / name for name in contents]
+
+
+def _figure(study: Study, results: pd.DataFrame, axis: str) -> Figure:
+    """Accuracy against one axis."""
+    others = [other for other in study.sweep if other != axis]
+    hue, rest = (others[0] if others else None), others[1:]
+    panels = list(results.groupby(rest, sort=False)) if rest else [((), results)]
+    figure, grid = _grid(len(panels))
+    for ax, (values, rows) in zip(grid, panels, strict=True):
+        plots.sweep(rows, axis, "accuracy", hue=hue, ax=ax, reference="float_accuracy")
+        named = [f"{plots.label(c)}: {plots.in_words(c, v)}" for c, v in zip(rest, values, strict=True)]
+        ax.set_title("\n".join(named), fontsize="small")
+    _once(grid)
+    figure.suptitle(study.title or study.name, fontsize="medium")
+    return figure
+
+
+def _grid(n: int) -> tuple[Figure, list[Axes]]:
+    """A figure of n plots in rows, on common scales."""
+    from matplotlib.figure import Figure
+
+    across = min(n, PANELS_ACROSS)
+    down = -(-n // across)
+    figure = Figure(figsize=(7.0, 4.6) if n == 1 else (3.2 * across + 1.6, 3.2 * down + 0.8), layout="constrained")
+    grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel().tolist()
+    for ax in grid[n:]:
+        ax.remove()
+    return figure, grid[:n]
+
+
+def _once(grid: list[Axes]) -> None:
+    """The legend beside the first row only, labels only at the left and below."""
+    across = min(len(grid), PANELS_ACROSS)
+    for i, ax in enumerate(grid):
+        legend = ax.get_legend()
+        if legend is not None and i != across - 1:
+            legend.remove()
+        if i % across:
+            ax.set_ylabel("")
+        if i + across < len(grid):
+            ax.set_xlabel("")
+        else:
+            ax.tick_params(labelbottom=True)
 
 
 def _budget_figure(study: Study, table: pd.DataFrame) -> Figure:

@@ -22,14 +22,13 @@ from cimsim.chip import program
 from cimsim.kernels.parts import available_cores
 from cimsim.learning.offchip import train
 from cimsim.network.evaluate import accuracy
-from cimsim.network.network import Network, mlp
+from cimsim.network.network import Network
 from cimsim.study import report
 from cimsim.study.files import load
 from cimsim.study.store import Store, key
-from cimsim.study.study import Point, Settings, Study
+from cimsim.study.study import Point, Settings, Study, die_seed
 from cimsim.study.sweep import check_workers
 from device_models.errors import InputError, ParameterError, Problem
-from device_models.streams import Streams
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,8 +97,8 @@ class Bench:
             return error.problems[0]
 
     def seed_of(self, role: str, die: int) -> int:
-        """The seed of what a die draws: the same at every point, so that points are compared chip by chip."""
-        return int(Streams(self.seed).at("study", "die", die).rng(role).integers(2**63))
+        """The seed of what a die draws in this study."""
+        return die_seed(self.seed, role, die)
 
 
 def run_study(
@@ -171,15 +170,20 @@ def _prepare(study: Study, points: list[Point], needed: set[int], *, progress: b
             raise InputError("inference.calibrate", rule, s.inference.calibrate, remedy)
     seen = max(s.inference.calibrate for s in settings)
     distinct = {_training(s): s for s in settings}
-    trained = {k: _train(s, parts[s.data], study.seed, seen, progress) for k, s in distinct.items()}
+    first = {k: _untrained(s, parts[s.data], study.seed) for k, s in distinct.items()}  # before the first is trained
+    trained = {k: _train(first[k], s, parts[s.data], study.seed, seen, progress) for k, s in distinct.items()}
     return Bench(study.seed, points, trained)
 
 
-def _train(settings: Settings, parts: Parts, seed: int, seen: int, progress: bool) -> Trained:
+def _untrained(settings: Settings, parts: Parts, seed: int) -> Network:
+    """The network that fits the data."""
+    (x, y), (_, y_test) = parts
+    return settings.network.network(x.shape[1], int(max(y.max(), y_test.max())) + 1, seed)
+
+
+def _train(network: Network, settings: Settings, parts: Parts, seed: int, seen: int, progress: bool) -> Trained:
     """A trained network, with the first `seen` training inputs."""
     (x, y), (x_test, y_test) = parts
-    sizes = [x.shape[1], *settings.network.hidden, int(max(y.max(), y_test.max())) + 1]
-    network = mlp(sizes, activation=settings.network.activation, seed=seed)
     network = train(network, x, y, seed=seed, progress=progress, **dict(settings.training))
     return Trained(network, accuracy(network, x_test, y_test), x[:seen], x_test, y_test)
 

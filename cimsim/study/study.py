@@ -14,12 +14,14 @@ from cimsim import datasets
 from cimsim.chip import ChipSpec
 from cimsim.learning.offchip import Training
 from cimsim.study import paths
+from cimsim.study.architecture import Architecture
 from cimsim.study.paths import Label, Plain
 from cimsim.study.sweep import axis_values
 from device_models import cards
 from device_models.device import SLOTS
 from device_models.errors import InputError, ParameterError, suggestion
 from device_models.parameters import Parameters, RuleBroken, Seconds, to_dict
+from device_models.streams import Streams
 
 OFF = "off"  # TOML has no null: how a study empties a slot of the device, or takes a converter or the wires away
 
@@ -41,13 +43,6 @@ class Data(Parameters):
         if name not in datasets.names():
             raise RuleBroken("unknown data set", suggestion(name, datasets.names()))
         return name
-
-
-class Architecture(Parameters):
-    """A multilayer perceptron: the sizes of the layers between inputs and classes, and their activation."""
-
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_tuple)] = (32,)
-    activation: Literal["relu", "sigmoid", "tanh"] = "relu"
 
 
 PARTS = ("dac", "adc", "wires")
@@ -79,21 +74,30 @@ class Settings(Parameters):
 
     def built(self) -> ChipSpec:
         """The design that is built: the chip, without what `inference.without` takes away."""
-        without = self.inference.without
-        slots = [slot for slot in SLOTS if without in (slot, "all")]
-        parts = [part for part in PARTS if without in (part, "all")]
-        device = self.chip.device.replace(**dict.fromkeys(slots)) if slots else self.chip.device
-        return self.chip.replace(device=device, **dict.fromkeys(parts))
+        return without(self.chip, self.inference.without)
+
+
+def without(spec: ChipSpec, part: Ablation) -> ChipSpec:
+    """A design with one slot of its device or one part of the chip taken as ideal, or with "all" of them."""
+    slots = [slot for slot in SLOTS if part in (slot, "all")]
+    parts = [name for name in PARTS if part in (name, "all")]
+    device = spec.device.replace(**dict.fromkeys(slots)) if slots else spec.device
+    return spec.replace(device=device, **dict.fromkeys(parts))
+
+
+def die_seed(seed: int, role: str, die: int) -> int:
+    """The seed of what a die draws: the same at every point, so that points are compared chip by chip."""
+    return int(Streams(seed).at("study", "die", die).rng(role).integers(2**63))
 
 
 class Point(NamedTuple):
-    """One combination of swept values: how they read in a table, by path, and the settings they give."""
+    """One combination of swept values: how they read in a table, by axis, and the settings they give."""
 
     labels: dict[str, Label]
     settings: Settings
 
     def __str__(self) -> str:
-        return ", ".join(f"{path}={value}" for path, value in self.labels.items()) or "the only point"
+        return ", ".join(f"{axis}={value}" for axis, value in self.labels.items()) or "the only point"
 
 
 class Study(Settings):
@@ -102,7 +106,11 @@ class Study(Settings):
     In `chip`, "off" empties a slot of the device or takes a converter or the wires away. A device is the name or the
     path of a card, or a table; a table with `card` starts from that card, and a table inside it changes only the
     values it names, unless it names a `kind`. What is swept need not be given otherwise: the settings of a study are
-    those of its first point.
+    those of its first point. An axis is a path, or several that change together, with commas between them:
+
+        [sweep]
+        "chip.wires.word, chip.wires.bit" = [0, 1, 2, 5]
+        "chip.tile" = [[64, 128], [128, 128]]
 
     Raises `ParameterError` if the study, or any point of its sweep, breaks a rule.
     """
@@ -111,7 +119,9 @@ class Study(Settings):
     title: str = ""
     seed: int = Field(default=0, ge=0)
     dies: int = Field(default=10, ge=1, description="chips per point")
-    sweep: dict[str, Annotated[tuple[Any, ...], BeforeValidator(_tuple)]] = Field(default_factory=dict)
+    sweep: dict[str, Annotated[tuple[Any, ...], BeforeValidator(_tuple)]] = Field(
+        default_factory=dict, description="values of a path, or of several paths with commas between them"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -188,17 +198,27 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Plain:
 def _at_first_point(values: Plain) -> Plain:
     """The values with axes checked and made lists, and the first value of each axis in its place."""
     values = _without_off(values)
-    axes = {path: _axis(path, given) for path, given in values.get("sweep", {}).items()}
-    for path in sorted(axes, key=_depth):
+    swept = values.get("sweep", {})
+    for path, axis in _in_order(swept):
         paths.check("sweep", path, [p for p in paths.known(Settings, values) if "." in p])
-        paths.put(values, path, deepcopy(axes[path][0]))
+        paths.put(values, path, deepcopy(_axis(axis, swept[axis])[0]))
         values = _without_off(values)
-    return {**values, "sweep": axes}
+    return {**values, "sweep": {", ".join(paths.together(axis)): _axis(axis, given) for axis, given in swept.items()}}
 
 
-def _axis(path: str, given: Any) -> list[Any]:
-    """The values of a swept path, of one type where they are numbers, no two alike."""
-    where = f'sweep."{path}"'
+def _in_order(axes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every swept path with the axis that sets it, the shallower first."""
+    found = [(path, axis) for axis in axes for path in paths.together(axis)]
+    swept = [path for path, _ in found]
+    twice = [path for i, path in enumerate(swept) if path in swept[:i]]
+    if twice:
+        raise InputError("sweep", "must name a path once", f"{twice[0]} twice", "leave it out of one of its places")
+    return sorted(found, key=lambda pair: pair[0].count("."))
+
+
+def _axis(axis: str, given: Any) -> list[Any]:
+    """The values of an axis, of one type where they are numbers, no two alike."""
+    where = f'sweep."{axis}"'
     values = axis_values(where, given)
     if any(type(v) is float for v in values):
         values = [float(v) if type(v) is int else v for v in values]
@@ -209,19 +229,15 @@ def _axis(path: str, given: Any) -> list[Any]:
     return values
 
 
-def _depth(path: str) -> int:
-    return path.count(".")
-
-
 def _point(base: Plain, swept: Mapping[str, Any]) -> Point:
-    values, labels = deepcopy(base), {path: paths.label(value) for path, value in swept.items()}
+    values, labels = deepcopy(base), {axis: paths.label(value) for axis, value in swept.items()}
     try:
-        for path in sorted(swept, key=_depth):
-            paths.put(values, path, deepcopy(swept[path]))
+        for path, axis in _in_order(swept):
+            paths.put(values, path, deepcopy(swept[axis]))
         return Point(labels, Settings(**_without_off(values)))
     except (InputError, ParameterError) as error:
         problem = error.problem if isinstance(error, InputError) else error.problems[0]
-        at = ", ".join(f"{path}={value}" for path, value in labels.items())
+        at = ", ".join(f"{axis}={value}" for axis, value in labels.items())
         place = problem.where if isinstance(error, InputError) else problem.where[1:]
         raise ParameterError([problem._replace(where=("Study", f"at {at}: {'.'.join(place)}"))]) from None
 

@@ -9,9 +9,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from cimsim.study.budget import AXIS, bars, budget
+import cimsim as cim
+import device_models as dm
+from cimsim.study import files
+from cimsim.study.budget import AXIS, bars, budget, error_budget, flaws
 from cimsim.study.runner import run_study
 from cimsim.study.study import Settings, Study
+from device_models import fitting
 
 DEVICE = "generic-rram"
 
@@ -73,3 +77,64 @@ def test_all_leaves_an_ideal_chip_as_good_as_the_network(tmp_path: Path) -> None
     names = [path.name for path in done.files]
     assert {"error-budget.csv", "error-budget.png"} <= set(names)
     assert pd.read_csv(tmp_path / "out" / "error-budget.csv")["part"].tolist()[0] == "all"
+
+
+def small(**settings: object) -> Study:
+    """A budget that takes a second."""
+    return Study(
+        name="small",
+        seed=3,
+        dies=2,
+        data={"name": "digits", "train": 300, "test": 100},
+        training={"epochs": 5},
+        chip={"device": DEVICE, "adc": {"bits": 3}},
+        inference={"age": 86400.0, "calibrate": 64},
+        **settings,
+    )
+
+
+def test_from_python_the_budget_is_that_of_a_study(tmp_path: Path) -> None:
+    study = small(sweep={AXIS: ["nothing", "retention", "read_noise", "adc", "all"]})
+    run_study(study, tmp_path / "out", progress=False)
+    stored = pd.read_csv(tmp_path / "out" / "error-budget.csv").set_index("part")
+    (x, y), (x_test, y_test) = cim.datasets.load("digits", train=300, test=100)
+    network = cim.train(cim.mlp([64, 32, 10], seed=3), x, y, seed=3, **dict(study.training))
+    made = error_budget(network, study.chip, x_test, y_test, calibrate=x[:64], age=86400.0, dies=2, seed=3)
+    pd.testing.assert_frame_equal(made.set_index("part").loc[stored.index], stored)
+
+
+def test_the_flaws_of_a_design_are_what_is_on_and_can_be_taken_away() -> None:
+    device = dm.load(DEVICE).replace(conduction=None)
+    spec = cim.ChipSpec(device=device, adc=cim.ADC(bits=4))
+    assert device.update is not None
+    assert flaws(spec) == ["faults", "programming", "retention", "read_noise", "adc"]
+    assert flaws(cim.ChipSpec(device=dm.Device(name="ideal", window=device.window))) == []
+
+
+def test_an_ideal_design_has_nothing_to_gain() -> None:
+    ideal = cim.ChipSpec(device=dm.Device(name="ideal", window=dm.load(DEVICE).window))
+    _, (x, y) = cim.datasets.load("digits", test=50)
+    table = error_budget(cim.mlp([64, 8, 10], seed=0), ideal, x, y, dies=2)
+    assert table["part"].tolist() == ["all"]
+    assert table["gain"].tolist() == [0.0]
+
+
+@pytest.fixture
+def fitted(tmp_path: Path) -> Path:
+    """A card fitted to a measured file, written errors of 5 % of the window."""
+    device = dm.load(DEVICE).replace(programming=dm.programming.SpanError(error=0.05), faults=None, read_noise=None)
+    file = fitting.measure(device, "writes", devices=200, seed=1).save(tmp_path / "writes.csv")
+    return fitting.fit(file, name="mine").save(tmp_path / "mine.toml")
+
+
+def test_the_built_in_study_takes_a_fitted_card(fitted: Path) -> None:
+    study = files.load("error-budget", {"chip.device": str(fitted), "inference.age": 0.0})
+    assert study.chip.device == dm.load(str(fitted))
+    assert flaws(study.points()[0].settings.chip) == ["programming", "dac", "adc", "wires"]
+
+
+def test_a_study_file_takes_a_fitted_card_from_beside_it(fitted: Path) -> None:
+    text = files.text("error-budget").replace('"generic-rram"', f'"{fitted.name}"')
+    path = fitted.with_name("budget.toml")
+    path.write_text(text)
+    assert files.load(path).chip.device == dm.load(str(fitted))

@@ -28,7 +28,7 @@ def test_built_in_studies_hold_their_own_schema(name: str) -> None:
 
 
 def test_the_built_in_studies_are_those_promised() -> None:
-    assert {"adc-bits", "device-noise", "drift", "smoke"} <= set(files.names())
+    assert {"adc-bits", "adc-range", "device-noise", "drift", "slices", "smoke", "wires"} <= set(files.names())
 
 
 def test_cards_lie_beside_the_study_file(tmp_path: Path, tiny: dict[str, Any]) -> None:
@@ -54,6 +54,19 @@ def test_changes_are_made_before_the_study_is_checked(tmp_path: Path, tiny: dict
     assert study.chip.wires is not None
     assert study.chip.wires.word == 2.0
     assert study.sweep == {"chip.adc.bits": (5,), "inference.age": (0.0, 1e6), "chip.device.window.levels": (4, 8)}
+
+
+def test_an_axis_of_several_paths_is_changed_however_it_is_spaced(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    tiny["sweep"] = {"chip.wires.word,chip.wires.bit": [1.0, 2.0]}
+    change = files.parse_change("sweep.chip.wires.word, chip.wires.bit=[4.0, 8.0]")
+    study = files.load(write(tmp_path / "s.toml", tiny), dict([change]))
+    assert study.sweep == {"chip.wires.word, chip.wires.bit": (4.0, 8.0)}
+
+
+def test_one_of_several_swept_paths_is_not_changed_in_vain(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    tiny["sweep"] = {"chip.wires.word, chip.wires.bit": [1.0, 2.0]}
+    with pytest.raises(InputError, match=r"chip\.wires\.bit: must not be swept already"):
+        files.load(write(tmp_path / "s.toml", tiny), {"chip.wires.bit": 3.0})
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cimsim.chip import ChipSpec
 from cimsim.study import paths
 from cimsim.study.study import Settings
 from device_models import cards
@@ -45,6 +46,18 @@ def test_a_path_that_does_not_exist_is_answered_with_the_nearest(path: str, near
     with pytest.raises(InputError, match="must be a path that exists, got") as caught:
         paths.check("sweep", path, known())
     assert nearest in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("axis", "found"),
+    [
+        ("chip.adc.bits", ["chip.adc.bits"]),
+        ("chip.wires.word, chip.wires.bit", ["chip.wires.word", "chip.wires.bit"]),
+        (" a,b ,c", ["a", "b", "c"]),
+    ],
+)
+def test_an_axis_is_a_path_or_several_with_commas_between_them(axis: str, found: list[str]) -> None:
+    assert paths.together(axis) == found
 
 
 def test_put_makes_the_tables_on_the_way_and_refuses_to_go_through_a_value() -> None:
@@ -87,3 +100,12 @@ def look_up(values: Any, path: str) -> Any:
     for name in path.split("."):
         values = values.get(name) if isinstance(values, dict) else None
     return values
+
+
+def test_where_a_table_need_not_name_its_kind_the_paths_are_those_of_the_kind_it_gets() -> None:
+    """An ADC without `kind` is a uniform one."""
+    uniform, logarithmic = paths.known(ChipSpec, {}), paths.known(ChipSpec, {"adc": {"kind": "LogADC"}})
+    assert paths.known(ChipSpec, {"adc": {"bits": 4}}) == uniform
+    assert "adc.bits" in uniform
+    assert "adc.mu" not in uniform
+    assert "adc.mu" in logarithmic

@@ -58,6 +58,36 @@ def test_one_figure_for_each_axis_with_the_other_axis_as_lines(study: Study, res
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["float network", "0 s", "11.6 d"]
 
 
+def test_what_more_is_swept_is_in_plots_side_by_side(tiny: dict[str, Any], results: pd.DataFrame) -> None:
+    axes = tiny["sweep"] | {"chip.wires.word, chip.wires.bit": [0.0, 2.0, 5.0]}
+    parts = [results.assign(**{"chip.wires.word, chip.wires.bit": r}) for r in (0.0, 2.0, 5.0)]
+    made = figures(Study(**tiny | {"sweep": axes}), pd.concat([parts[0], parts[1].assign(accuracy=0.2), parts[2]]))
+    assert list(made)[2] == "accuracy-chip.wires.word+chip.wires.bit.png"
+    *panels, last = made["accuracy-chip.adc.bits.png"].axes
+    titles = [f"wire resistance (Ω per segment): {r}" for r in (0, 2, 5)]
+    assert [ax.get_title() for ax in (*panels, last)] == titles
+    assert [ax.get_legend() for ax in panels] == [None, None]
+    assert [t.get_text() for t in last.get_legend().get_texts()] == ["float network", "0 s", "11.6 d"]
+    assert panels[0].get_ylim() == panels[1].get_ylim()
+    assert panels[0].get_ylim()[0] < 0.2
+    lines = [ax.containers[0].lines[0].get_ydata() for ax in (*panels, last)]
+    mean = results.groupby(["inference.age", "chip.adc.bits"])["accuracy"].mean()[0.0]
+    np.testing.assert_allclose(lines, [mean, [0.2, 0.2], mean])
+
+
+def test_many_plots_stand_in_rows(tiny: dict[str, Any], results: pd.DataFrame) -> None:
+    study = Study(**tiny | {"sweep": tiny["sweep"] | {"chip.dac.bits": range(3, 8)}})
+    made = figures(study, pd.concat([results.assign(**{"chip.dac.bits": b}) for b in range(3, 8)]))
+    figure = made["accuracy-chip.adc.bits.png"]
+    assert len(figure.axes) == 5
+    figure.draw_without_rendering()
+    assert [ax.get_legend() is not None for ax in figure.axes] == [False, False, False, True, False]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["accuracy", "", "", "", "accuracy"]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["", *["ADC bits"] * 4]
+    marked = [any(t.get_text() and t.get_visible() for t in ax.get_xticklabels()) for ax in figure.axes]
+    assert marked == [False, True, True, True, True]
+
+
 def test_what_is_written_reads_back(tmp_path: Path, study: Study, results: pd.DataFrame) -> None:
     written = save(study, results, tmp_path)
     assert sorted(p.name for p in written) == sorted(p.name for p in tmp_path.iterdir())

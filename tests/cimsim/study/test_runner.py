@@ -65,6 +65,18 @@ def test_a_row_is_what_the_public_door_gives(tmp_path: Path, study: Study) -> No
     assert row["adc_clipping"] == pytest.approx(sum(layer.adc_clipping for layer in report.layers) / 2)
 
 
+def test_paths_that_change_together_are_both_set_on_the_chip(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    """Without wires, and with 400 ohms in word and bit lines, as the public door makes the same chips."""
+    study = Study(**tiny | {"dies": 1, "sweep": {"chip.wires.word, chip.wires.bit": [0.0, 400.0]}})
+    result = run_study(study, tmp_path / "out", progress=False)
+    (x, y), (x_test, y_test) = cim.datasets.load("digits", train=120, test=40)
+    net = cim.train(cim.mlp([64, 6, 10], seed=5), x, y, seed=5, epochs=2, learning_rate=0.02)
+    seeds = [Bench(5, [], {}).seed_of(role, 0) for role in ("chip", "read")]
+    specs = [study.chip.replace(wires=wires) for wires in (None, cim.Wires(word=400.0, bit=400.0))]
+    chips = [cim.program(net, spec, calibrate=x[:32], seed=seeds[0]) for spec in specs]
+    assert result.results["accuracy"].tolist() == [cim.accuracy(chip, x_test, y_test, seed=seeds[1]) for chip in chips]
+
+
 def test_a_die_is_the_same_silicon_at_every_point(tmp_path: Path, study: Study) -> None:
     table = run_study(study, tmp_path / "out", progress=False).results
     stuck = table.pivot(index=["chip.adc.bits", "inference.age"], columns="die", values="stuck")

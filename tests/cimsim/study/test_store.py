@@ -52,6 +52,15 @@ def test_rows_come_back_ordered_by_point_and_die_whatever_the_order_of_writing(t
     assert table["accuracy"].tolist() == [0.7, 0.3, 0.6, 0.2, 0.5, 0.1, 0.4, 0.0]
 
 
+def test_an_axis_of_several_paths_is_one_column(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    axis = "chip.wires.word, chip.wires.bit"
+    study = Study(**tiny | {"sweep": {axis: [0.0, 2.5]}})
+    fill(Store(tmp_path, study), study)
+    again = Store(tmp_path, study)
+    assert all(key(point, die) in again for point in study.points() for die in range(2))
+    assert again.frame(study)[axis].tolist() == [0.0, 0.0, 2.5, 2.5]
+
+
 def test_numbers_survive_the_file_bit_by_bit(tmp_path: Path, study: Study) -> None:
     store = Store(tmp_path, study)
     store.append(study.points()[0], 0, ROW | {"accuracy": 0.1 + 0.2, "adc_clipping": 1 / 3})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cimsim import ADC, ChipSpec, DifferentialPair, OffsetColumn
+from cimsim import ADC, DAC, ChipSpec, DifferentialPair, OffsetColumn, Wires
 from cimsim.study.store import resolved
 from cimsim.study.study import Study
 from device_models import cards
@@ -79,6 +79,28 @@ def test_a_family_is_swept_by_tables(tiny: dict[str, Any]) -> None:
     assert [p.settings.chip.weights for p in points] == [DifferentialPair(subtract="digital"), OffsetColumn()]
 
 
+def test_paths_that_change_together_are_one_axis(tiny: dict[str, Any]) -> None:
+    study = Study(**tiny | {"sweep": {"chip.wires.word,chip.wires.bit": [1, 2.5], "chip.adc.bits": [4]}})
+    axis = "chip.wires.word, chip.wires.bit"
+    assert list(study.sweep) == [axis, "chip.adc.bits"]
+    assert [p.settings.chip.wires for p in study.points()] == [Wires(word=r, bit=r) for r in (1.0, 2.5)]
+    assert [p.labels for p in study.points()] == [{axis: r, "chip.adc.bits": 4} for r in (1.0, 2.5)]
+    assert str(study.points()[0]) == f"{axis}=1.0, chip.adc.bits=4"
+    assert Study(**tomllib.loads(resolved(study))) == study
+
+
+def test_parts_that_change_together_can_be_off_together(tiny: dict[str, Any]) -> None:
+    points = Study(**tiny | {"sweep": {"chip.dac, chip.adc": ["off", {"bits": 5}]}}).points()
+    assert [(p.settings.chip.dac, p.settings.chip.adc) for p in points] == [(None, None), (DAC(bits=5), ADC(bits=5))]
+
+
+def test_of_paths_in_several_axes_the_shallower_is_set_first(tiny: dict[str, Any]) -> None:
+    axes = {"chip.dac.bits, chip.adc.bits": [3, 7], "chip.adc": [{"bits": 5, "per": "column"}]}
+    points = Study(**tiny | {"sweep": axes}).points()
+    assert [p.settings.chip.adc for p in points] == [ADC(bits=b, per="column") for b in (3, 7)]
+    assert [p.settings.chip.dac for p in points] == [DAC(bits=b) for b in (3, 7)]
+
+
 def test_a_study_from_python_takes_objects_ranges_and_arrays() -> None:
     spec = ChipSpec(device="generic-rram", adc=ADC(bits=4))
     study = Study(
@@ -118,7 +140,7 @@ def test_whole_numbers_beside_fractions_are_fractions(tiny: dict[str, Any]) -> N
             {"sweep": {"chip.adc.bit": [1]}},
             "a path that exists, got chip.adc.bit; did you mean 'chip.adc.bits'?",
         ),
-        ({"sweep": {"seed": [1]}}, "must be a path that exists, got seed"),
+        ({"sweep": {"seed": [1]}}, "must be a path that exists, got seed; a path starts with one of data, network"),
         ({"sweep": {"chip.adc.bits": 8}}, 'Study.sweep."chip.adc.bits": must be a list of values, got 8; write [8]'),
         ({"sweep": {"chip.adc.bits": []}}, 'Study.sweep."chip.adc.bits": must have a value or more'),
         (
@@ -129,6 +151,23 @@ def test_whole_numbers_beside_fractions_are_fractions(tiny: dict[str, Any]) -> N
         ({"sweep": {"chip.device": ["generic-rram", "pcm"]}}, "must be the name of a card or the path of one, got pcm"),
         ({"sweep": {"data.name": ["digits", "mnits"]}}, "Study.at data.name=mnits: data.name: unknown data set"),
         ({"sweep": {"inference.age": [1.0, -1.0]}}, "Study.at inference.age=-1.0: inference.age: must be in seconds"),
+        (
+            {"sweep": {"chip.wires.word, chip.wires.bits": [1]}},
+            "a path that exists, got chip.wires.bits; did you mean 'chip.wires.bit'?",
+        ),
+        ({"sweep": {"chip.wires.word,": [1]}}, "Study.sweep: must be a path that exists, got nothing; a path starts"),
+        (
+            {"sweep": {"chip.wires.word, chip.wires.bit": [1], "chip.wires.bit": [2]}},
+            "Study.sweep: must name a path once, got chip.wires.bit twice; leave it out of one of its places",
+        ),
+        (
+            {"sweep": {"chip.wires.word, chip.wires.bit": [1, -1]}},
+            "Study.at chip.wires.word, chip.wires.bit=-1: chip.wires.word: must be in ohms",
+        ),
+        (
+            {"sweep": {"chip.wires.word, chip.wires.bit": 2}},
+            'Study.sweep."chip.wires.word, chip.wires.bit": must be a list of values, got 2; write [2]',
+        ),
         ({"sweep": 3}, "Study.sweep: must be a table of paths and their values, got 3"),
     ],
 )
