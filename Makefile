@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # pytest-xdist runs one process per core: more threads inside each would only compete.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: study test lint types tests slow gpu bench clean
+.PHONY: study test lint types tests notebooks slow gpu bench clean
 
 study: $(VENV)/installed
 	$(BIN)/cimsim study device-noise -o results/device-noise
@@ -23,6 +23,9 @@ types: $(VENV)/installed-dev
 
 tests: $(VENV)/installed-dev
 	$(ONE_THREAD) $(BIN)/pytest -n 2
+
+notebooks: $(VENV)/installed-dev
+	$(ONE_THREAD) $(BIN)/pytest -n 2 tests/test_notebooks.py -m "slow or not slow"
 
 slow: $(VENV)/installed-dev
 	$(BIN)/pytest -m "slow and not gpu and not benchmark"
