@@ -12,14 +12,23 @@ from importlib.metadata import version
 
 from cimsim import datasets, plots
 from cimsim.chip import Chip, ChipSpec, program
-from cimsim.crossbar.converters import ADC, DAC
+from cimsim.crossbar.converters import ADC, DAC, FlashADC, LogADC, RampADC, SarADC
+from cimsim.crossbar.integrate import Integrate
 from cimsim.crossbar.mapping import BitSlices, DifferentialPair, OffsetColumn
 from cimsim.crossbar.wires import Wires
 from cimsim.interchange import export, load_network, save_network
+from cimsim.learning import rules
+from cimsim.learning.conversion import to_spiking
+from cimsim.learning.hybrid import Hybrid, hybrid
 from cimsim.learning.offchip import train
 from cimsim.learning.onchip import fine_tune
+from cimsim.learning.rules import check_rule
+from cimsim.network.activity import activity
+from cimsim.network.build import AvgPool, Conv, Linear, MaxPool, cnn
 from cimsim.network.evaluate import accuracy, confusion
 from cimsim.network.network import Network, mlp
+from cimsim.network.norm import fold
+from cimsim.network.spiking import snn
 from cimsim.study.runner import run_study
 from cimsim.study.study import Study
 from cimsim.study.sweep import sweep
@@ -30,27 +39,45 @@ __version__ = version("cimsim")
 __all__ = [
     "ADC",
     "DAC",
+    "AvgPool",
     "BitSlices",
     "Chip",
     "ChipSpec",
+    "Conv",
     "DifferentialPair",
+    "FlashADC",
+    "Hybrid",
     "InputError",
+    "Integrate",
+    "Linear",
+    "LogADC",
+    "MaxPool",
     "Network",
     "OffsetColumn",
     "ParameterError",
+    "RampADC",
+    "SarADC",
     "Study",
     "Wires",
     "accuracy",
+    "activity",
+    "check_rule",
+    "cnn",
     "confusion",
     "datasets",
     "export",
     "fine_tune",
+    "fold",
+    "hybrid",
     "load_network",
     "mlp",
     "plots",
     "program",
+    "rules",
     "run_study",
     "save_network",
+    "snn",
     "sweep",
+    "to_spiking",
     "train",
 ]

@@ -18,6 +18,7 @@ from cimsim.crossbar.converters import ADC, DAC
 from cimsim.crossbar.mapping import BitSlices, DifferentialPair, OffsetColumn
 from cimsim.crossbar.wires import Wires
 from cimsim.interchange import export, load_network
+from cimsim.learning import rules
 from cimsim.learning.onchip import fine_tune
 from cimsim.network.evaluate import accuracy, confusion
 from cimsim.network.network import mlp
@@ -173,6 +174,31 @@ def test_tuning_sends_the_same_pulses(scheme: Any, wires: Wires | None) -> None:
     for a, b in zip(ours.matrices, theirs.matrices, strict=True):
         assert isinstance(b.tiles[0, 0].cells.g, ForeignArray)
         assert np.abs(b.weights().get() - a.weights()).max() < 2.5 * a.weight_step
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        rules.Manhattan(),
+        rules.ThresholdSign(),
+        rules.ThresholdVerify(),
+        rules.PulseCount(),
+        rules.PulseCount(rounding="stochastic"),
+        rules.StochasticPulses(),
+        rules.TikiTaka(lines=3),
+        rules.TikiTaka(version=1, lines=3, fast=rules.StochasticPulses()),
+    ],
+    ids=str,
+)
+def test_every_rule_trains_foreign_cells(rule: rules.PulseRule) -> None:
+    chip, y = made(adc=None, dac=None), np.arange(40) % 5
+    settings: dict[str, Any] = {"layers": [0, 1], "epochs": 2, "learning_rate": 0.1, "seed": 3, "batch": 10}
+    _, history = fine_tune(chip, inputs(), y, rule=rule, **settings)
+    theirs, their_history = fine_tune(abroad(chip), ForeignArray(inputs()), ForeignArray(y), rule=rule, **settings)
+    assert isinstance(theirs.matrices[0].tiles[0, 0].cells.g, ForeignArray)
+    counts = ["pulses_up", "pulses_down", "cells_written"]
+    np.testing.assert_allclose(their_history[counts].sum(), history[counts].sum(), rtol=0.2)
+    assert abs(their_history["loss"].iloc[-1] - history["loss"].iloc[-1]) < 0.3
 
 
 def test_pulses_with_noise_and_drift_have_the_same_law() -> None:

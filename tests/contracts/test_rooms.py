@@ -24,9 +24,7 @@ FLOORS = (
     (
         "cimsim.interchange",
         "cimsim.plots",
-        "cimsim.catalogue_plots",
-        "cimsim.device_plots",
-        "cimsim.fit_plots",
+        "cimsim.bench",
         "cimsim.cost",
     ),
     ("cimsim.study", "cimsim.published"),
@@ -36,7 +34,7 @@ FLOORS = (
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Who may import a library, and whether the rule holds inside functions as well.
 KEPT_TO = {"cupy": ("cimsim.backend",)}
-SCIPY_AT_THE_TOP = ("device_models.fitting", "device_models.compact")
+SCIPY_AT_THE_TOP = ("device_models.fitting",)
 FILE_LINES, FUNCTION_LINES = 400, 60
 
 
