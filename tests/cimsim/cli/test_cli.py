@@ -120,12 +120,14 @@ class TestDevices:
 
     def test_schema_holds_for_every_card(self, run: Run) -> None:
         schema = json.loads(run("devices", "--schema").out)
+        jsonschema.Draft202012Validator.check_schema(schema)
+        valid = jsonschema.Draft202012Validator(schema)
         for name in cards.names():
-            jsonschema.validate(to_dict(cards.load(name)), schema)
+            valid.validate(to_dict(cards.load(name)))
         without_kind = to_dict(cards.load("generic-rram"))
         del without_kind["read_noise"]["kind"]
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(without_kind, schema)
+            valid.validate(without_kind)
 
 
 def test_train_saves_what_it_scored(run: Run, tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def rows_in(path: Path) -> int:
     return path.read_bytes().count(b"\n") - 1 if path.exists() else -1
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_kill_9_loses_no_row_and_the_same_command_goes_on(tmp_path: Path, tiny: dict[str, Any], workers: str) -> None:
     results = tmp_path / "out" / "results.csv"
     process = started(tmp_path, tiny, "--workers", workers)
@@ -236,7 +236,7 @@ def test_kill_9_loses_no_row_and_the_same_command_goes_on(tmp_path: Path, tiny: 
     same_but_for_time(resumed, run_study(tmp_path / "study.toml", tmp_path / "whole", progress=False).results)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_ctrl_c_ends_with_130_and_one_line(tmp_path: Path, tiny: dict[str, Any], workers: str) -> None:
     results = tmp_path / "out" / "results.csv"
     process = started(tmp_path, tiny, "--workers", workers)
