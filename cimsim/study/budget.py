@@ -9,9 +9,8 @@ from cimsim.chip import ChipSpec, program
 from cimsim.network.evaluate import accuracy
 from cimsim.network.network import Network
 from cimsim.study.store import MEASURED
-from cimsim.study.study import PARTS, die_seed, without
+from cimsim.study.study import CELL, PARTS, die_seed, without
 from cimsim.study.sweep import sweep
-from device_models.device import SLOTS
 from device_models.window import Array
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 AXIS = "inference.without"
 BASE = "nothing"
 COLUMNS = ("part", "gain", "low", "high", "accuracy", "pairs")
-_WORDS = {"all": "everything", "read_noise": "read noise", "dac": "DAC", "adc": "ADC"}
+_WORDS = {"all": "everything", "read_noise": "read noise", "half_select": "half-select", "dac": "DAC", "adc": "ADC"}
 
 
 def error_budget(
@@ -61,7 +60,7 @@ def error_budget(
 
 def flaws(spec: ChipSpec) -> list[str]:
     """The slots and parts of a design that are not ideal, the pulse response aside."""
-    slots = [slot for slot in SLOTS if slot != "update" and getattr(spec.device, slot) is not None]
+    slots = [slot for slot in CELL if slot != "update" and getattr(spec.device, slot) is not None]
     return slots + [part for part in PARTS if getattr(spec, part) is not None]
 
 

@@ -45,9 +45,22 @@ class Data(Parameters):
         return name
 
 
-PARTS = ("dac", "adc", "wires")
+CELL = (*SLOTS, "half_select")
+PARTS = ("dac", "adc", "neurons", "wires")
 Ablation = Literal[
-    "nothing", "faults", "programming", "update", "retention", "read_noise", "conduction", "dac", "adc", "wires", "all"
+    "nothing",
+    "faults",
+    "programming",
+    "update",
+    "retention",
+    "read_noise",
+    "conduction",
+    "half_select",
+    "dac",
+    "adc",
+    "neurons",
+    "wires",
+    "all",
 ]
 
 
@@ -79,7 +92,7 @@ class Settings(Parameters):
 
 def without(spec: ChipSpec, part: Ablation) -> ChipSpec:
     """A design with one slot of its device or one part of the chip taken as ideal, or with "all" of them."""
-    slots = [slot for slot in SLOTS if part in (slot, "all")]
+    slots = [slot for slot in CELL if part in (slot, "all")]
     parts = [name for name in PARTS if part in (name, "all")]
     device = spec.device.replace(**dict.fromkeys(slots)) if slots else spec.device
     return spec.replace(device=device, **dict.fromkeys(parts))
@@ -154,7 +167,7 @@ def schema() -> dict[str, Any]:
     chip = found["$defs"]["ChipSpec"]["properties"]
     card = {"type": "object", "properties": {"card": {"type": "string"}}, "required": ["card"]}
     chip["device"] = {"anyOf": [{"type": "string"}, card, chip["device"]]}
-    for part in ("dac", "adc", "wires"):
+    for part in (*PARTS, "back_dac", "back_adc"):
         chip[part]["anyOf"].append({"const": OFF})
     return found
 

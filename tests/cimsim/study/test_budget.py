@@ -14,7 +14,7 @@ import device_models as dm
 from cimsim.study import files
 from cimsim.study.budget import AXIS, bars, budget, error_budget, flaws
 from cimsim.study.runner import run_study
-from cimsim.study.study import Settings, Study
+from cimsim.study.study import Settings, Study, without
 from device_models import fitting
 
 DEVICE = "generic-rram"
@@ -138,3 +138,17 @@ def test_a_study_file_takes_a_fitted_card_from_beside_it(fitted: Path) -> None:
     path = fitted.with_name("budget.toml")
     path.write_text(text)
     assert files.load(path).chip.device == dm.load(str(fitted))
+
+
+def test_half_select_and_neuron_circuits_are_flaws_like_the_others() -> None:
+    update = dm.update.ExponentialUpdate(pulses_up=50, pulses_down=50, nl_up=1.0, nl_down=-1.0)
+    shared = dm.half_select.HalfSelect(scheme="V/2", v_write=1.0, disturb=dm.half_select.ExponentialDisturb(v0=0.1))
+    window = dm.Window(g_min=1e-6, g_max=1e-4)
+    device = dm.Device(name="passive", window=window, update=update, half_select=shared)
+    spec = cim.ChipSpec(device=device, neurons=cim.Integrate(gain_spread=0.1))
+    assert flaws(spec) == ["half_select", "neurons"]
+    assert without(spec, "half_select").device == device.replace(half_select=None)
+    assert without(spec, "neurons") == spec.replace(neurons=None)
+    bare = without(spec, "all")
+    assert flaws(bare) == []
+    assert bare.device.update is None
