@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from device_models.device import Cells, Device
 from device_models.faults import WORKING
 from device_models.parameters import to_dict
 from device_models.programming import PulsedProgramming, WriteError
+from device_models.promises import Finding, findings, global_state
 from device_models.streams import Streams
 
 Check = Callable[[Device, Streams], str | None]
@@ -23,13 +23,6 @@ Check = Callable[[Device, Streams], str | None]
 SHAPES = [(0, 4), (1, 1), (7,), (5, 3), (2, 4, 3)]
 DRAWS = 20_000
 Z_LIMIT = 5.0  # standard errors: a false alarm in about two million runs
-
-
-class Finding(NamedTuple):
-    """One promise and, where it is broken, how."""
-
-    promise: str
-    broken: str
 
 
 def check_device(device: Device, *, seed: int = 0, strict: bool = True) -> list[Finding]:
@@ -46,21 +39,7 @@ def check_device(device: Device, *, seed: int = 0, strict: bool = True) -> list[
     Raises:
         AssertionError: a promise is broken (all of them are named).
     """
-    findings = [
-        Finding((check.__doc__ or "").split("\n")[0], _outcome(check, device, Streams(seed))) for check in CHECKS
-    ]
-    broken = [f"{f.promise} {f.broken}" for f in findings if f.broken]
-    if strict and broken:
-        raise AssertionError(f"device '{device.name}': " + "; ".join(broken))
-    return findings
-
-
-def _outcome(check: Check, device: Device, streams: Streams) -> str:
-    """What a check says; an exception in a slot is a broken promise as well."""
-    try:
-        return check(device, streams) or ""
-    except Exception as error:
-        return f"{type(error).__name__} was raised: {error}."
+    return findings(f"device '{device.name}'", device, CHECKS, seed=seed, strict=strict)
 
 
 def _targets(device: Device, shape: tuple[int, ...], streams: Streams) -> np.ndarray:
@@ -111,12 +90,12 @@ def _finite(device: Device, streams: Streams) -> str | None:
 
 def _repeats(device: Device, streams: Streams) -> str | None:
     """The same streams make the same cells, and no draw uses NumPy's global generator."""
-    state = _global_state()
+    state = global_state()
     first, again = _life(device, streams), _life(device, streams)
     differ = [what for what in first if not np.array_equal(first[what], again[what])]
     if differ:
         return f"From one seed the {' and the '.join(differ)} differ."
-    return None if state == _global_state() else "The global generator was moved."
+    return None if state == global_state() else "The global generator was moved."
 
 
 def _life(device: Device, streams: Streams) -> dict[str, np.ndarray]:
@@ -129,12 +108,6 @@ def _life(device: Device, streams: Streams) -> dict[str, np.ndarray]:
     if device.update is not None:
         drawn["pulsed conductances"] = device.pulse(cells, np.ones(64, dtype=int), streams.rng("pulse")).g
     return drawn
-
-
-def _global_state() -> str:
-    """The state of NumPy's global generator: watched, not used."""
-    state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
-    return str({name: np.asarray(part).tobytes() for name, part in state.items()})
 
 
 def _values(device: Device, streams: Streams) -> str | None:

@@ -1,4 +1,4 @@
-"""Files that other tools read: weights as safetensors and npz, conductance maps, tile maps, specs, netlists. No pickle."""
+"""Files that other tools read: weights (safetensors, npz), conductance and tile maps, specs, netlists. No pickle."""
 
 from cimsim.interchange.chips import export
 from cimsim.interchange.networks import load_network, save_network

@@ -18,6 +18,7 @@ from cimsim.learning.rules.abilities import check_abilities
 from cimsim.learning.rules.base import PulseRule, Step
 from device_models.device import Device
 from device_models.parameters import to_dict
+from device_models.promises import Finding, findings, global_state
 from device_models.streams import Streams
 from device_models.update import SoftBoundsUpdate
 from device_models.window import Window
@@ -29,14 +30,7 @@ SHAPE, READS, STEPS = (6, 5), 4, 12
 RATE = 0.2  # several pulses for most weights, and more siemens than most thresholds
 
 
-class RuleFinding(NamedTuple):
-    """One promise and, where it is broken, how."""
-
-    promise: str
-    broken: str
-
-
-def check_rule(rule: PulseRule, *, seed: int = 0, strict: bool = True) -> list[RuleFinding]:
+def check_rule(rule: PulseRule, *, seed: int = 0, strict: bool = True) -> list[Finding]:
     """Check every promise of a pulse rule, on small matrices of a device with soft bounds.
 
     Args:
@@ -50,21 +44,7 @@ def check_rule(rule: PulseRule, *, seed: int = 0, strict: bool = True) -> list[R
     Raises:
         AssertionError: a promise is broken (all of them are named).
     """
-    findings = [
-        RuleFinding((check.__doc__ or "").split("\n")[0], _outcome(check, rule, Streams(seed))) for check in CHECKS
-    ]
-    broken = [f"{f.promise} {f.broken}" for f in findings if f.broken]
-    if strict and broken:
-        raise AssertionError(f"rule '{type(rule).__name__}': " + "; ".join(broken))
-    return findings
-
-
-def _outcome(check: Check, rule: PulseRule, streams: Streams) -> str:
-    """What a check says; an exception in a rule is a broken promise as well."""
-    try:
-        return check(rule, streams) or ""
-    except Exception as error:
-        return f"{type(error).__name__} was raised: {error}."
+    return findings(f"rule '{type(rule).__name__}'", rule, CHECKS, seed=seed, strict=strict)
 
 
 class Course(NamedTuple):
@@ -135,13 +115,13 @@ def _descends(rule: PulseRule, streams: Streams) -> str | None:
 
 def _repeats(rule: PulseRule, streams: Streams) -> str | None:
     """The same streams make the same pulses, and no draw uses NumPy's global generator."""
-    state = _global_state()
+    state = global_state()
     first, again = _course(rule, streams), _course(rule, streams)
     if first.sent != again.sent and not all(map(_same, first.sent, again.sent)):
         return "From one seed the pulses differ."
     if not np.array_equal(first.matrices[-1].weights(), again.matrices[-1].weights()):
         return "From one seed the weights differ."
-    return None if state == _global_state() else "The global generator was moved."
+    return None if state == global_state() else "The global generator was moved."
 
 
 def _values(rule: PulseRule, streams: Streams) -> str | None:
@@ -193,12 +173,6 @@ def _received(matrix: AnalogMatrix) -> int:
 
 def _same(one: Pulses, other: Pulses) -> bool:
     return (one.up, one.down, one.written) == (other.up, other.down, other.written)
-
-
-def _global_state() -> str:
-    """The state of NumPy's global generator: watched, not used."""
-    state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
-    return str({name: np.asarray(part).tobytes() for name, part in state.items()})
 
 
 CHECKS: tuple[Check, ...] = (
