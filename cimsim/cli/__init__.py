@@ -9,11 +9,11 @@ from typing import NoReturn
 
 import typer
 
-from cimsim.cli import bench, devices, fit, study, train, wires
+from cimsim.cli import bench, devices, fit, published, study, train, wires
 from cimsim.cli.console import app
 from device_models.errors import InputError, ParameterError
 
-__all__ = ["app", "bench", "devices", "fit", "main", "study", "train", "wires"]
+__all__ = ["app", "bench", "devices", "fit", "main", "published", "study", "train", "wires"]
 
 
 @app.command()

@@ -1,0 +1,43 @@
+"""Published memristor arrays and chips, each run here beside its paper's figures; one module per paper.
+
+from cimsim import published
+result = published.run("cnn-2020", quick=True)
+print(result.table)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from cimsim.published.base import Curve, Effort, Published, Result, Row
+from device_models.errors import InputError, suggestion
+
+__all__ = ["Curve", "Effort", "Published", "Result", "Row", "load", "names", "run"]
+
+_SHARED = ("base", "files")  # modules here that are no system
+
+
+def names() -> list[str]:
+    """Names of all systems, sorted."""
+    return sorted(m.name.replace("_", "-") for m in iter_modules(__path__) if m.name not in _SHARED)
+
+
+def load(name: str) -> Published:
+    """A system by its name. Raises `InputError` for an unknown one."""
+    if name not in names():
+        raise InputError("published", "must be the name of a published system", name, suggestion(name, names()))
+    system: Published = import_module(f"{__name__}.{name.replace('-', '_')}").SYSTEM
+    return system
+
+
+def run(name: str, *, quick: bool = False, seed: int = 0, progress: bool = False) -> Result:
+    """Run a system: minutes, or less than one with `quick`, which makes do with less data and fewer repeats.
+
+    Raises `InputError` for an unknown name or data that are not there.
+    """
+    return load(name).run(Effort(quick, seed, print if progress else _silent))
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""

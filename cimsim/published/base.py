@@ -1,0 +1,114 @@
+"""What every published system gives back: a table of the paper's figures beside ours, and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+How = Literal["predicted", "fitted", "given"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of a paper and ours.
+
+    Attributes:
+        quantity: what is measured, "test accuracy after transfer", say.
+        paper: the paper's figure; None where it gives none.
+        here: ours.
+        unit: of both; "%" for fractions times 100.
+        how: "predicted" by the model, "fitted" to the paper's figure by what the note names, or "given": a design
+            value of the paper, which must come out the same.
+        note: what was fitted, what the paper leaves open, what differs.
+    """
+
+    quantity: str
+    paper: float | None
+    here: float
+    unit: str = "%"
+    how: How = "predicted"
+    note: str = ""
+
+    @property
+    def difference(self) -> float | None:
+        """Ours less the paper's."""
+        return None if self.paper is None else self.here - self.paper
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A figure with lines: for each series its x and y values; `paper` holds points read from the paper."""
+
+    title: str
+    x: str
+    y: str
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    paper: Mapping[str, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The rows and curves of one system."""
+
+    name: str
+    rows: tuple[Row, ...]
+    curves: tuple[Curve, ...] = ()
+
+    def row(self, quantity: str) -> Row:
+        """The row of a quantity; raises `KeyError` where there is none."""
+        for row in self.rows:
+            if row.quantity == quantity:
+                return row
+        raise KeyError(quantity)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Columns quantity, paper, here, difference, unit, how, note."""
+        import pandas as pd
+
+        names = ("quantity", "paper", "here", "difference", "unit", "how", "note")
+        return pd.DataFrame([[getattr(row, name) for name in names] for row in self.rows], columns=list(names))
+
+    @property
+    def points(self) -> pd.DataFrame:
+        """The curves as columns curve, of ("here" or "paper"), series, x, y, axes ("x label | y label")."""
+        import pandas as pd
+
+        found = [
+            (curve.title, of, name, x, y, f"{curve.x} | {curve.y}")
+            for curve in self.curves
+            for of, lines in (("here", curve.series), ("paper", curve.paper))
+            for name, (xs, ys) in lines.items()
+            for x, y in zip(xs, ys, strict=True)
+        ]
+        return pd.DataFrame(found, columns=["curve", "of", "series", "x", "y", "axes"])
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How a system is run: `quick` for a minute at most, `seed` for every draw, `say` for lines of progress."""
+
+    quick: bool = False
+    seed: int = 0
+    say: Callable[[str], None] = print
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published system that can be run.
+
+    Attributes:
+        name: "cnn-2020", say.
+        title: what it is, in a line.
+        source: the paper.
+        run: makes the result.
+    """
+
+    name: str
+    title: str
+    source: str
+    run: Callable[[Effort], Result]

@@ -1,0 +1,79 @@
+"""The result of a published system as files: CSV tables and one PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cimsim.published.base import Curve, Published, Result, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def write(system: Published, result: Result, out: Path) -> list[Path]:
+    """NAME.csv, NAME-curves.csv where there are curves, NAME.png, in a folder that is made where it is not there."""
+    out.mkdir(parents=True, exist_ok=True)
+    table, points, picture = (out / f"{system.name}{end}" for end in (".csv", "-curves.csv", ".png"))
+    result.table.to_csv(table, index=False)
+    if result.curves:
+        result.points.to_csv(points, index=False)
+    page(system, result).savefig(picture, dpi=150)
+    return [path for path in (table, points, picture) if path != points or result.curves]
+
+
+def page(system: Published, result: Result) -> Figure:
+    """One panel with the figures in percent of paper and model, and one for each curve."""
+    from matplotlib.figure import Figure
+
+    percents = [row for row in result.rows if row.unit == "%"]
+    panels = bool(percents) + len(result.curves)
+    across = min(panels, 3)
+    down = -(-panels // across)
+    figure = Figure(figsize=(5.2 * across, 4.0 * down), layout="constrained")
+    figure.suptitle(f"{system.title}\n{system.source}", fontsize="medium")
+    axes = iter(figure.subplots(down, across, squeeze=False).flat)
+    if percents:
+        _bars(percents, next(axes))
+    for curve in result.curves:
+        _lines(curve, next(axes))
+    for left in axes:
+        left.set_axis_off()
+    return figure
+
+
+def _bars(rows: list[Row], ax: Axes) -> None:
+    """Ours as bars, the paper's figures as marks on them, read from top to bottom."""
+    places = np.arange(len(rows))
+    here = np.array([row.here for row in rows])
+    ax.barh(places, here, color="tab:blue", height=0.6, label="here")
+    stated = [(place, row.paper) for place, row in enumerate(rows) if row.paper is not None]
+    if stated:
+        ys, xs = zip(*stated, strict=True)
+        ax.plot(xs, ys, "|", color="black", markersize=16, markeredgewidth=2, label="paper")
+    values = np.concatenate([here, [paper for _, paper in stated]])
+    low = values.min()
+    ax.set_xlim(max(0.0, low - 0.35 * max(np.ptp(values), 2.0)) if low > 0 else None)
+    ax.set_yticks(places, [_wrapped(row) for row in rows], fontsize="small")
+    ax.invert_yaxis()
+    ax.set_xlabel("%")
+    ax.legend(fontsize="small", loc="lower right")
+
+
+def _wrapped(row: Row) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(row.quantity + (" (fitted)" if row.how == "fitted" else ""), 26))
+
+
+def _lines(curve: Curve, ax: Axes) -> None:
+    for k, (name, (x, y)) in enumerate(curve.series.items()):
+        ax.plot(x, y, "o-", color=f"C{k % 10}", markersize=4, label=name)
+    for k, (name, (x, y)) in enumerate(curve.paper.items()):
+        ax.plot(x, y, "k" + "x+*"[k % 3], markersize=9, label=f"{name}, paper")
+    ax.set(title=curve.title, xlabel=curve.x, ylabel=curve.y)
+    if len(curve.series) + len(curve.paper) > 1:
+        ax.legend(fontsize="small")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cimsim import published
+from cimsim.published import Curve, Effort, Published, Result, Row
+from cimsim.published.files import write
+from device_models.errors import InputError
+
+ROWS = (
+    Row("accuracy after transfer", 95.0, 94.25, note="write error fitted"),
+    Row("yield", None, 99.9, how="given"),
+    Row("energy", 61.0, 50.0, "nJ"),
+)
+CURVE = Curve("epochs", "epoch", "errors", {"one": ([1, 2], [3.0, 4.0])}, {"one": ([2], [5.0])})
+RESULT = Result("x-2000", ROWS, (CURVE,))
+SYSTEM = Published("x-2000", "a system", "Somebody, Journal 1, 2 (2000)", lambda effort: RESULT)
+
+
+def test_the_difference_is_ours_less_the_papers():
+    assert [row.difference for row in ROWS] == [-0.75, None, -11.0]
+
+
+def test_rows_are_found_by_their_quantity():
+    assert RESULT.row("energy").here == 50.0
+    with pytest.raises(KeyError, match="nothing"):
+        RESULT.row("nothing")
+
+
+def test_a_result_is_written_and_can_be_read_back(tmp_path: Path):
+    table, points, picture = write(SYSTEM, RESULT, tmp_path / "new")
+    assert [p.name for p in (table, points, picture)] == ["x-2000.csv", "x-2000-curves.csv", "x-2000.png"]
+    back = pd.read_csv(table)
+    assert list(back.columns) == ["quantity", "paper", "here", "difference", "unit", "how", "note"]
+    np.testing.assert_allclose(back["here"], [94.25, 99.9, 50.0])
+    np.testing.assert_allclose(back["difference"], [-0.75, np.nan, -11.0])
+    lines = pd.read_csv(points)
+    assert list(lines["of"]) == ["here", "here", "paper"]
+    assert list(lines["y"]) == [3.0, 4.0, 5.0]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_result_without_curves_writes_no_file_for_them(tmp_path: Path):
+    assert [p.suffix for p in write(SYSTEM, Result("x-2000", ROWS), tmp_path)] == [".csv", ".png"]
+
+
+def test_an_unknown_system_is_named_with_those_there_are():
+    with pytest.raises(InputError, match="must be the name of a published system"):
+        published.load("cnn-1820")
+
+
+@pytest.mark.parametrize("name", published.names())
+def test_every_system_says_what_and_whose_it_is(name):
+    system = published.load(name)
+    assert system.name == name
+    assert system.title
+    assert "(20" in system.source or ", 20" in system.source  # a year
+    assert Effort().seed == 0
