@@ -22,7 +22,7 @@ types: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 tests: $(VENV)/installed-dev
-	$(ONE_THREAD) $(BIN)/pytest -n 2
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist worksteal
 
 notebooks: $(VENV)/installed-dev
 	$(ONE_THREAD) $(BIN)/pytest -n 2 tests/test_notebooks.py -m "slow or not slow"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,19 +57,29 @@ def sources() -> dict[str, str]:
     return found
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    """The syntax tree of a module; every rule looks at the same ones."""
+    return ast.parse(text)
+
+
+@cache
+def import_nodes(text: str) -> list[tuple[ast.Import | ast.ImportFrom, bool]]:
+    """Every import in a module, and whether it is done when the module is loaded."""
+    tree = parsed(text)
+    inside = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.Lambda) for n in ast.walk(f)}
+    return [(n, id(n) not in inside) for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+
+
 def imports(module: str, text: str, modules: Mapping[str, str]) -> Iterator[Import]:
     """Every import of a module; `from package import name` leads to the module of that name where there is one."""
-    tree = ast.parse(text)
-    inside = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.Lambda) for n in ast.walk(f)}
-    for node in ast.walk(tree):
+    for node, at_load in import_nodes(text):
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             whole = [f"{node.module}.{alias.name}" for alias in node.names]
             targets = [name if name in modules else str(node.module) for name in whole]
-        else:
-            continue
-        yield from (Import(module, target, node.lineno, id(node) not in inside) for target in targets)
+        yield from (Import(module, target, node.lineno, at_load) for target in targets)
 
 
 def all_imports(modules: Mapping[str, str]) -> list[Import]:
@@ -97,7 +108,7 @@ def uphill(modules: Mapping[str, str]) -> list[str]:
 
 def relative(modules: Mapping[str, str]) -> list[str]:
     """Relative imports, which the other rules cannot see."""
-    nodes = ((module, node) for module, text in modules.items() for node in ast.walk(ast.parse(text)))
+    nodes = ((module, node) for module, text in modules.items() for node, _ in import_nodes(text))
     return [
         f"{module}, line {node.lineno}: name the package in full"
         for module, node in nodes
@@ -146,7 +157,7 @@ def too_long(modules: Mapping[str, str]) -> list[str]:
         lines = text.count("\n")
         if lines > FILE_LINES:
             found.append(f"{module} has {lines} lines, at most {FILE_LINES}: it wants another room")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(parsed(text)):
             if isinstance(node, ast.FunctionDef):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 if length > FUNCTION_LINES:
