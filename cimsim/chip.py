@@ -22,7 +22,7 @@ from cimsim.crossbar.replicas import Replicas, check_copies
 from cimsim.crossbar.wires import Wires
 from cimsim.kernels.parts import in_parts
 from cimsim.network.layers import Product, Weighted
-from cimsim.network.network import LayerPass, Network, check_inputs
+from cimsim.network.network import LayerPass, Network, check_inputs, joined
 from cimsim.report import ChipReport, LayerReport, write_counts
 from device_models import cards
 from device_models.device import SLOTS, Device
@@ -379,4 +379,4 @@ def _some_vectors(layer: Weighted, x: Array, streams: Streams) -> Array:
     share = CALIBRATION_READS / (len(x) * layer.reads_per_sample)
     rng = streams.rng("calibration reads")
     parts = [v if share >= 1 else v[to_library_of(rng.random(len(v)) < share, v)] for v in layer.vectors(x)]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return joined(parts)

@@ -16,11 +16,11 @@ from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulser, Pulses, at_limit
 from cimsim.crossbar.side import Place
-from cimsim.learning.backpropagation import Signals, backpropagate
 from cimsim.learning.rules import MixedPrecision, PulseRule, Step
 from cimsim.learning.rules.abilities import check_abilities
 from cimsim.network.evaluate import check_labels
 from cimsim.network.layers import Product
+from cimsim.network.network import Signals
 from device_models.device import Cells
 from device_models.errors import InputError
 from device_models.parameters import Parameters, RuleBroken
@@ -183,12 +183,13 @@ class _Run:
         """One batch: read, pulse. Returns the loss, the number of right answers, what was sent."""
         signals = self._signals(x, y)
         self._check_finite("loss", signals.loss)
-        slopes = {k: signals.d[k].sum(axis=0) for k in self.tuned}
+        errors = {k: signals.error(k) for k in self.tuned}
+        slopes = {k: error.sum(axis=0) for k, error in errors.items()}
         for slope in slopes.values():
             self._check_finite("gradient", slope.sum())
         hits = int((to_host(np.argmax(signals.logits, axis=1)) == y).sum())
         self.batches += 1
-        sent = [self._update(k, signals.x[k], signals.d[k], slopes[k]) for k in self.tuned]
+        sent = [self._update(k, signals.given(k), errors[k], slopes[k]) for k in self.tuned]
         return float(signals.loss), hits, sum(sent[1:], sent[0])
 
     def finished(self) -> Chip:
@@ -204,9 +205,9 @@ class _Run:
         for matrix, (there, back) in zip(self.matrices, self.draws, strict=True):
             products.append(self.chip.sensed(len(products), matrix, there))
             transposed.append(partial(_transposed, matrix, draws=back, backward=self.backward))
-        entered = self.network.entered(x, self.streams.seed, self.seen)
-        self.seen += len(x)
-        return backpropagate(self.network.layers, entered, y, products, transposed, self.tuned[0])
+        row, self.seen = self.seen, self.seen + len(x)
+        draws = {"seed": self.streams.seed, "row": row}
+        return self.network.backpropagate(x, y, products, transposed, lowest=self.tuned[0], **draws)
 
     def _update(self, k: int, x: Array, d: Array, d_bias: Array) -> Pulses:
         """Pulse one layer by the rule; its bias, which is digital, steps along its gradient."""

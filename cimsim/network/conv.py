@@ -104,6 +104,10 @@ class Conv2d(ImageLayer, Weighted):
         """The patches of all images `(images * patches, rows)`, one block of images after the other."""
         return (self.patches.cut(x[block]) for block in self.patches.blocks(len(x)))
 
+    def errors(self, dy: Array) -> Iterator[Array]:
+        """The error at every patch, `(images * patches, channels_out)`, in the blocks of `vectors`."""
+        return (self._by_patch(dy[block]) for block in self.patches.blocks(len(dy)))
+
     def forward(self, x: Array, product: Product | None = None) -> Array:
         """Every patch through `product`, plus the bias, block by block."""
         product, bias = product or self.multiply, self.bias[:, None]
@@ -125,8 +129,8 @@ class Conv2d(ImageLayer, Weighted):
     def gradient(self, x: Array, dy: Array) -> tuple[Array, Array]:
         """The sum over patches of `patch.T @ dy`, 0 between groups; and the sum of `dy` over images and patches."""
         d_weight = np.zeros_like(self.weight)
-        for block in self.patches.blocks(len(x)):
-            d_weight += self.patches.cut(x[block]).T @ self._by_patch(dy[block])
+        for v, d in zip(self.vectors(x), self.errors(dy), strict=True):
+            d_weight += v.T @ d
         if self.groups > 1:
             d_weight *= self._inside_groups
         return d_weight, dy.reshape(len(dy), len(self.bias), -1).sum(axis=(0, 2))

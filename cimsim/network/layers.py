@@ -94,6 +94,13 @@ class Weighted(Layer):
         """What its product is given for samples `x`: parts `(samples * reads_per_sample, rows)`, of whole samples."""
         yield x
 
+    def errors(self, dy: Array) -> Iterator[Array]:
+        """The loss gradient at its product's outputs, from that at its own: `(samples * reads_per_sample, columns)`.
+
+        In the parts of `vectors`.
+        """
+        yield dy
+
     def with_weights(self, weight: Array, bias: Array) -> Self:
         """The same layer with these weights. Raises `InputError` if a shape changes."""
         if (weight.shape, bias.shape) != (self.weight.shape, self.bias.shape):

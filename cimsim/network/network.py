@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
@@ -27,6 +27,37 @@ class LayerPass(NamedTuple):
     layer: Layer
     x: Array
     y: Array
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What a batch says of a network's weighted layers, from number `lowest` up.
+
+    Attributes:
+        logits: `(batch, classes)`.
+        loss: mean softmax cross-entropy of the batch.
+        layers: all weighted layers.
+        x: input of each layer, by its number.
+        d: gradient of the loss at its output.
+    """
+
+    logits: Array
+    loss: Array
+    layers: tuple[Weighted, ...]
+    x: dict[int, Array]
+    d: dict[int, Array]
+
+    def given(self, k: int) -> Array:
+        """What the matrix of a layer was given, `(reads, rows)`."""
+        return joined(self.layers[k].vectors(self.x[k]))
+
+    def error(self, k: int) -> Array:
+        """The gradient of the loss at the outputs of its product, `(reads, columns)`."""
+        return joined(self.layers[k].errors(self.d[k]))
+
+    def gradients(self) -> list[tuple[Array, Array]]:
+        """Those of weight and bias of each layer."""
+        return [self.layers[k].gradient(self.x[k], self.d[k]) for k in sorted(self.x)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +166,7 @@ class Network:
             return record
 
         logits = self.forward(x, list(map(recorded, self._products(products), seen)))
-        return [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in seen], logits
+        return list(map(joined, seen)), logits
 
     def gradients(
         self,
@@ -149,9 +180,10 @@ class Network:
     ) -> tuple[Array, list[tuple[Array, Array]]]:
         """The batch's mean softmax cross-entropy and its gradients `(d_weight, d_bias)`, one pair per weighted layer.
 
-        As `backpropagate`, without the logits.
+        Arguments as those of `backpropagate`.
         """
-        return self.backpropagate(x, y, products, transposed, seed=seed, row=row)[1:]
+        signals = self.backpropagate(x, y, products, transposed, seed=seed, row=row)
+        return signals.loss, signals.gradients()
 
     def backpropagate(
         self,
@@ -160,13 +192,15 @@ class Network:
         products: Sequence[Product] | None = None,
         transposed: Sequence[Product] | None = None,
         *,
+        lowest: int = 0,
         seed: int = 0,
         row: int = 0,
-    ) -> tuple[Array, Array, list[tuple[Array, Array]]]:
-        """The logits of a batch, its mean softmax cross-entropy, and the gradients of that.
+    ) -> Signals:
+        """Run a batch forward and its error backward, down to the weighted layer numbered `lowest`.
 
         `y` (batch,) holds integer labels. `products` are those of `forward`; `transposed` holds one callable
-        `d -> d @ weight.T` per weighted layer (None: exact; the first is never called). `seed`, `row`: as `entered`.
+        `d -> d @ weight.T` per weighted layer (None: exact); that of the lowest layer is never called: nothing below it
+        learns, and in most networks it is the largest. `seed`, `row`: as `entered`.
         Shapes are checked; values are not, because this is the inner step of training, which checks its data once.
         """
         self._check_samples(x)
@@ -175,8 +209,9 @@ class Network:
         x = self.entered(x, seed, row)
         outputs = self._outputs(x, self._products(products))
         loss, dy = softmax_cross_entropy(outputs[-1], to_library_of(y, outputs[-1]))
-        gradients = self._backpropagated([x, *outputs], dy, self._products(transposed, "multiply_transposed"))
-        return outputs[-1], loss, gradients
+        signals = Signals(outputs[-1], loss, self.weighted, {}, {})
+        self._send_back(signals, [x, *outputs], dy, self._products(transposed, "multiply_transposed"), lowest)
+        return signals
 
     def predict(self, x: Array, seed: int = 0) -> np.ndarray:
         """The labels (batch,) int64 of `x`, on the host. `seed` fixes what a code draws; without a code nothing is."""
@@ -233,21 +268,19 @@ class Network:
             outputs.append(layer.forward(outputs[-1], product))
         return outputs[1:]
 
-    def _backpropagated(self, values: list[Array], dy: Array, transposed: list[Product]) -> list[tuple[Array, Array]]:
-        """The gradients of the weighted layers. `values`: the input and every output; `dy`: at the last output.
-
-        Stops at the first weighted layer: nothing below it learns, and its transposed product is the largest.
-        """
-        gradients: list[tuple[Array, Array]] = []
-        remaining = iter(reversed(transposed))
+    def _send_back(
+        self, signals: Signals, values: list[Array], dy: Array, transposed: list[Product], lowest: int
+    ) -> None:
+        """Note each weighted layer's input and error. `values`: the input and every output; `dy`: at the last."""
+        k = len(transposed)
         for i in reversed(range(len(self.layers))):
-            layer = self.layers[i]
+            layer, back = self.layers[i], None
             if isinstance(layer, Weighted):
-                gradients.append(layer.gradient(values[i], dy))
-                if len(gradients) == len(transposed):
-                    break
-            dy = layer.backward(dy, values[i], values[i + 1], next(remaining) if isinstance(layer, Weighted) else None)
-        return gradients[::-1]
+                k -= 1
+                signals.x[k], signals.d[k], back = values[i], dy, transposed[k]
+                if k == lowest:
+                    return
+            dy = layer.backward(dy, values[i], values[i + 1], back)
 
 
 def mlp(sizes: Sequence[int], *, activation: str = "relu", seed: int = 0) -> Network:
@@ -279,6 +312,12 @@ def softmax_cross_entropy(logits: Array, y: Array) -> tuple[Array, Array]:
     hit = y[:, None] == np.arange(logits.shape[1], like=y)
     loss = np.mean(np.log(total[:, 0]) - np.sum(shifted * hit, axis=1))
     return loss, (odds / total - hit) / len(logits)
+
+
+def joined(parts: Iterable[Array]) -> Array:
+    """Parts of a batch in one array, without a copy where there is one part."""
+    every = list(parts)
+    return every[0] if len(every) == 1 else np.concatenate(every)
 
 
 def check_inputs(x: Array, n_in: int) -> Array:

@@ -351,9 +351,7 @@ def test_choices_that_do_not_exist_are_refused(choice: dict[str, Any], message: 
 
 def test_a_gradient_that_is_not_finite_is_refused_before_a_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
     chip, (x, y) = made(), blobs()
-    monkeypatch.setattr(
-        "cimsim.learning.backpropagation.softmax_cross_entropy", lambda z, _: (np.float32(1.0), z * np.nan)
-    )
+    monkeypatch.setattr("cimsim.network.network.softmax_cross_entropy", lambda z, _: (np.float32(1.0), z * np.nan))
     monkeypatch.setattr(MixedPrecision, "update", None)
     with pytest.raises(Diverged, match=r"fine_tune: must keep the gradient finite") as caught:
         fine_tune(chip, x, y, layers=[0, 1])
