@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from cimsim.backend import generator, to_library_of
-from cimsim.learning.spiking import RatePenalty, penalised, unpenalised
+from cimsim.learning.spiking import RatePenalty, prepared, restored
 from cimsim.network.evaluate import check_labels
 from cimsim.network.network import Network
 from device_models.errors import InputError
@@ -56,12 +56,12 @@ def train(net: Network, x: Array, y: Array, *, seed: int = 0, progress: bool = F
     y = check_labels(y, len(x), net.n_out)
     x = to_library_of(net.check(x), net.weights[0])
     x = x.astype(net.weights[0].dtype, copy=False) if x.dtype.kind == "f" else x
-    run = _Run(penalised(net, settings.rates), settings, streams, len(x))
+    run = _Run(prepared(net, settings.rates), settings, streams, len(x))
     for epoch in _shown(range(settings.epochs), progress):
         order = streams.at("epoch", epoch).rng("shuffle").permutation(len(x))
         run.epoch(x, to_library_of(y, x), to_library_of(order, x))
         run.check(epoch)
-    return unpenalised(run.net)
+    return restored(run.net)
 
 
 class Adam:

@@ -1,4 +1,4 @@
-"""What training adds for spiking networks: a penalty on firing rates, against dead and saturated neurons.
+"""What training adds for spiking networks: a penalty on firing rates, and inputs held for all steps multiplied once.
 
 Surrogate gradients belong to the neurons (`network/firing.py`), the loss to the read-out: the softmax cross-entropy of
 counts, of minus the times of first spikes, or of potentials. So `train` takes a spiking network like any other.
@@ -12,8 +12,9 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from cimsim.network.coding.rate import Direct
 from cimsim.network.firing import Spiking
-from cimsim.network.layers import Layer, Product
+from cimsim.network.layers import Dense, Layer, Product
 from cimsim.network.network import Network
 from device_models.errors import InputError
 from device_models.parameters import Fraction, Parameters, RuleBroken
@@ -72,15 +73,45 @@ class Penalised(Layer):
         return self.neurons.backward(dy + self.penalty.gradient(y).astype(dy.dtype, copy=False), x, y)
 
 
-def penalised(net: Network, penalty: RatePenalty | None) -> Network:
-    """The network to train. Raises `InputError` for a penalty on a network without neurons that fire."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Held(Dense):
+    """A first layer that is given the same vector in every step, as by the code `Direct`: one product serves them all.
+
+    So the largest product of a training takes as long as without time. On a chip every step is a read of its own.
+    """
+
+    steps: int = 1
+
+    def forward(self, x: Array, product: Product | None = None) -> Array:
+        """The output for the first step of each sample, at every step."""
+        return np.repeat(super().forward(x[:: self.steps], product), self.steps, axis=0)
+
+    def gradient(self, x: Array, dy: Array) -> tuple[Array, Array]:
+        """The loss gradients of weight and bias, those at the output summed over the steps first."""
+        return super().gradient(x[:: self.steps], dy.reshape(-1, self.steps, dy.shape[1]).sum(axis=1))
+
+
+def prepared(net: Network, penalty: RatePenalty | None) -> Network:
+    """The network to train: the same function, quicker, with the penalty in its backward pass.
+
+    Raises `InputError` for a penalty on a network without neurons that fire.
+    """
+    first, *rest = net.layers
+    if isinstance(net.code, Direct) and type(first) is Dense:
+        first = Held(first.weight, first.bias, net.code.steps)
     if penalty is None:
-        return net
-    if not any(isinstance(layer, Spiking) for layer in net.layers):
+        return net.with_layers([first, *rest])
+    if not any(isinstance(layer, Spiking) for layer in rest):
         raise InputError("train.rates", "needs a network with spiking neurons", "none", "build it with snn")
-    return net.with_layers([Penalised(a, penalty) if isinstance(a, Spiking) else a for a in net.layers])
+    return net.with_layers([first, *(Penalised(a, penalty) if isinstance(a, Spiking) else a for a in rest)])
 
 
-def unpenalised(net: Network) -> Network:
-    """The network that was trained."""
-    return net.with_layers([a.neurons if isinstance(a, Penalised) else a for a in net.layers])
+def restored(net: Network) -> Network:
+    """The network that was prepared, with its weights as they are now."""
+    return net.with_layers([_restored(layer) for layer in net.layers])
+
+
+def _restored(layer: Layer) -> Layer:
+    if isinstance(layer, Held):
+        return Dense(layer.weight, layer.bias)
+    return layer.neurons if isinstance(layer, Penalised) else layer

@@ -7,11 +7,12 @@ import pytest
 
 from cimsim import datasets
 from cimsim.learning.offchip import train
-from cimsim.learning.spiking import RatePenalty
+from cimsim.learning.spiking import Held, RatePenalty, prepared, restored
 from cimsim.network.activity import activity
-from cimsim.network.coding import PoissonRate
+from cimsim.network.coding import Direct, PoissonRate
 from cimsim.network.evaluate import accuracy
 from cimsim.network.firing import Spiking
+from cimsim.network.layers import Dense
 from cimsim.network.network import Network, mlp
 from cimsim.network.neurons import DiscreteLIF
 from cimsim.network.spiking import snn
@@ -84,6 +85,26 @@ def test_a_penalty_needs_neurons_and_an_order() -> None:
         train(mlp([64, 10]), X, Y, rates=RatePenalty())
     with pytest.raises(ParameterError, match="low must be below high"):
         RatePenalty(low=0.5, high=0.2)
+
+
+@pytest.mark.parametrize("readout", ["count", "membrane"])
+def test_an_input_held_for_all_steps_is_multiplied_once_with_the_same_outcome(readout: str) -> None:
+    net = snn([64, 16, 10], code=Direct(steps=5), readout=readout, seed=2)  # type: ignore[arg-type]
+    net = net.with_weights([(a.weight.astype(float), a.bias + 0.1) for a in net.weighted])
+    quicker = prepared(net, None)
+    assert [type(a) for a in quicker.weighted] == [Held, Dense]
+    np.testing.assert_allclose(quicker.forward(X[:20]), net.forward(X[:20]), rtol=1e-12)
+    (loss, pairs), (expected, exact) = (a.gradients(X[:20], Y[:20]) for a in (quicker, net))
+    assert loss == pytest.approx(expected, rel=1e-12)
+    for (d_weight, d_bias), (weight, bias) in zip(pairs, exact, strict=True):
+        np.testing.assert_allclose(d_weight, weight, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(d_bias, bias, rtol=1e-9, atol=1e-12)
+    assert [type(a) for a in restored(quicker).layers] == [type(a) for a in net.layers]
+
+
+def test_only_a_code_of_constant_inputs_holds_them() -> None:
+    assert prepared(snn([64, 16, 10]), None).layers[0].__class__ is Dense
+    assert prepared(mlp([64, 10]), None).layers[0].__class__ is Dense
 
 
 def test_activity_counts_spikes_operations_and_reads() -> None:
