@@ -36,8 +36,13 @@ _LABELS = {
     "chip.wires.source": "driver resistance (Ω)",
     "chip.wires.word": "word-line resistance (Ω per segment)",
     "chip.wires.word, chip.wires.bit": "wire resistance (Ω per segment)",
+    "chip.device.faults.spread_g_min, chip.device.faults.spread_g_max": "device-to-device spread of the window",
     "inference.age": "time since programming (s)",
     "inference.without": "taken as ideal",
+    "network.activation": "neurons",
+    "network.spiking.code": "inputs as",
+    "network.spiking.code.steps": "time steps",
+    "network.spiking.learning": "learning by",
     "training.weight_noise": "weight noise in training (fraction of the largest weight)",
 }
 _INCHES = 0.075  # of a letter below an axis

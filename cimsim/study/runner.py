@@ -73,7 +73,7 @@ class Bench:
     def row(self, index: int, die: int) -> Measured:
         """Make one chip, run the test samples on it, and say how it went."""
         start, settings = perf_counter(), self.points[index].settings
-        ready = self.trained[_training(settings)]
+        ready = self.trained[_network(settings)]
         x = ready.x[: settings.inference.calibrate]
         chip = program(ready.network, settings.built(), calibrate=x, seed=self.seed_of("chip", die))
         chip = chip.age(settings.inference.age)
@@ -171,25 +171,38 @@ def _prepare(study: Study, points: list[Point], needed: set[int], *, progress: b
     seen = max(s.inference.calibrate for s in settings)
     distinct = {_training(s): s for s in settings}
     first = {k: _untrained(s, parts[s.data], study.seed) for k, s in distinct.items()}  # before the first is trained
-    trained = {k: _train(first[k], s, parts[s.data], study.seed, seen, progress) for k, s in distinct.items()}
-    return Bench(study.seed, points, trained)
+    nets = {k: _train(first[k], s, parts[s.data][0], study.seed, progress) for k, s in distinct.items()}
+    made = {_network(s): s for s in settings}
+    ready = {k: _finished(nets[_training(s)], s, parts[s.data], seen) for k, s in made.items()}
+    return Bench(study.seed, points, ready)
 
 
 def _untrained(settings: Settings, parts: Parts, seed: int) -> Network:
     """The network that fits the data."""
     (x, y), (_, y_test) = parts
-    return settings.network.network(x.shape[1], int(max(y.max(), y_test.max())) + 1, seed)
+    return settings.network.trained().network(x.shape[1], int(max(y.max(), y_test.max())) + 1, seed)
 
 
-def _train(network: Network, settings: Settings, parts: Parts, seed: int, seen: int, progress: bool) -> Trained:
-    """A trained network, with the first `seen` training inputs."""
-    (x, y), (x_test, y_test) = parts
-    network = train(network, x, y, seed=seed, progress=progress, **dict(settings.training))
+def _train(network: Network, settings: Settings, part: datasets.Samples, seed: int, progress: bool) -> Network:
+    """The trained network."""
+    x, y = part
+    return train(network, x, y, seed=seed, progress=progress, **dict(settings.training))
+
+
+def _finished(trained: Network, settings: Settings, parts: Parts, seen: int) -> Trained:
+    """The network that goes on chips, with the first `seen` training inputs."""
+    (x, _), (x_test, y_test) = parts
+    network = settings.network.finished(trained, x)
     return Trained(network, accuracy(network, x_test, y_test), x[:seen], x_test, y_test)
 
 
 def _training(settings: Settings) -> Any:
-    """What a float network depends on, the seed aside."""
+    """What a trained float network depends on, the seed aside."""
+    return settings.data, settings.network.trained(), settings.training
+
+
+def _network(settings: Settings) -> Any:
+    """What the network of a chip depends on, the seed aside."""
     return settings.data, settings.network, settings.training
 
 

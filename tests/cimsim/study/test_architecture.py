@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import cimsim as cim
+from cimsim.network.coding import Direct, PoissonRate
 from cimsim.network.conv import Conv2d
+from cimsim.network.neurons import DiscreteLIF
 from cimsim.study.architecture import Architecture
 from cimsim.study.store import resolved
 from cimsim.study.study import Study, schema
@@ -58,6 +60,52 @@ def test_the_image_is_square_unless_its_shape_is_given() -> None:
     assert made.layers[0].in_shape == (2, 4, 8)
 
 
+SPIKING = """
+hidden = [5]
+activation = "spiking"
+spiking = { code = { kind = "PoissonRate", steps = 3 }, neuron = { decay = 0.5 }, readout = "count" }
+"""
+
+
+def test_a_spiking_network_is_that_of_snn() -> None:
+    made = Architecture(**tomllib.loads(SPIKING))
+    form = {"code": PoissonRate(steps=3), "neuron": DiscreteLIF(decay=0.5), "readout": "count", "seed": 3}
+    expected = cim.snn([64, 5, 10], **form)
+    assert same(made.network(64, 10, 3), expected)
+    assert (made.trained(), made.network(64, 10, 3).code) == (made, expected.code)
+    assert made.finished(expected, np.zeros((1, 64))) is expected
+    layers = [cim.Conv(2, kernel=3), cim.MaxPool(2)]
+    expected = cim.snn([*layers, cim.Linear(5), cim.Linear(10)], image=(1, 8, 8), **form)
+    assert same(made.replace(layers=layers).network(64, 10, 3), expected)
+
+
+def test_a_converted_network_is_trained_with_rectifiers() -> None:
+    x = np.random.default_rng(0).random((20, 64)).astype(np.float32)
+    converted = {"learning": "conversion", "code": Direct(steps=4)}
+    made = Architecture(hidden=[5], activation="spiking", spiking=converted)
+    net = made.trained().network(64, 10, 3)
+    assert same(net, cim.mlp([64, 5, 10], seed=3))
+    assert same(made.finished(net, x), cim.to_spiking(net, x, code=Direct(steps=4)))
+    assert made.trained() == Architecture(hidden=[5]).trained() == Architecture(hidden=[5], spiking=converted).trained()
+
+
+def test_networks_that_differ_after_training_only_are_trained_once(
+    tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+
+    def noted(net: cim.Network, *args: Any, **settings: Any) -> cim.Network:
+        trained.append(repr(net.code))
+        return cim.train(net, *args, **settings)
+
+    monkeypatch.setattr("cimsim.study.runner.train", noted)
+    tiny |= {"dies": 1, "network": {"hidden": [6], "activation": "spiking"}}
+    tiny["sweep"] = {"network.spiking.learning": ["conversion", "surrogate"], "network.spiking.code.steps": [1, 8]}
+    found = cim.run_study(Study(**tiny), tmp_path, progress=False).results
+    assert sorted(trained) == ["None", "RegularRate(steps=1, peak=1.0)", "RegularRate(steps=8, peak=1.0)"]
+    assert found["accuracy"][1] > found["accuracy"][0]  # converted: with 8 steps it knows more than with one
+
+
 @pytest.mark.parametrize(
     ("given", "n_in", "message"),
     [
@@ -71,6 +119,11 @@ def test_the_image_is_square_unless_its_shape_is_given() -> None:
             {"layers": LAYERS, "image": [1, 8, 9]},
             64,
             "network.image: must hold the 64 features of a sample, got",
+        ),
+        (
+            {"layers": [cim.Conv(2, kernel=3), "relu"], "activation": "spiking"},
+            64,
+            "network.layers[1]: must have weights or be a pool, got Activation(function='relu'); leave it out",
         ),
         (
             {"layers": [cim.MaxPool(9)]},

@@ -36,6 +36,7 @@ def test_built_in_studies_hold_their_own_schema(name: str, valid: jsonschema.Dra
 
 def test_the_built_in_studies_are_those_promised() -> None:
     assert {"adc-bits", "adc-range", "device-noise", "drift", "slices", "smoke", "wires"} <= set(files.names())
+    assert {"snn-noise", "snn-steps"} <= set(files.names())
 
 
 def test_cards_lie_beside_the_study_file(tmp_path: Path, tiny: dict[str, Any]) -> None:
