@@ -36,7 +36,7 @@ class PoissonRate(Code):
 
 
 class RegularRate(Code):
-    """Evenly spaced spikes: after t steps there have been floor(t peak x + 1/2).
+    """Evenly spaced spikes: after t steps there have been floor(t peak x + 1/2), peak x being rounded to 2^-32.
 
     Decoded by counting, with an error of at most 1 / (2 steps peak).
     """
@@ -50,14 +50,12 @@ class RegularRate(Code):
         return spikes
 
     def _fill(self, spikes: Array, rate: Array) -> None:
-        """The spikes of a few samples, step by step, in arrays that stay in the cache."""
-        before, so_far = np.zeros_like(rate), np.empty_like(rate)
+        """The spikes of a few samples, step by step: a phase of 32 bits rises by the rate, and overflows at a spike."""
+        rise = np.minimum(np.rint(rate * 2.0**32), 2.0**32 - 1).astype(np.uint32)
+        phase = np.full_like(rise, 2**31)
         for t in range(self.steps):
-            np.multiply(rate, t + 1.0, out=so_far)
-            so_far += 0.5
-            np.floor(so_far, out=so_far)
-            np.greater(so_far, before, out=spikes[:, t])
-            before, so_far = so_far, before
+            np.add(phase, rise, out=phase)
+            np.less(phase, rise, out=spikes[:, t])
 
     def values(self, spikes: Array) -> Array:
         return np.sum(spikes, axis=1) / (self.steps * self.peak)

@@ -159,6 +159,14 @@ def test_regular_spikes_are_evenly_spaced(x: float) -> None:
     assert set(gaps) <= {np.floor(1 / x), np.ceil(1 / x)}
 
 
+@pytest.mark.parametrize("peak", [1.0, 0.25])
+def test_regular_spikes_come_when_the_law_says(peak: float) -> None:
+    x = np.arange(257)[None] / 256  # exact, with the ties at half-way
+    spikes = RegularRate(steps=300, peak=peak).encode(x)[0]
+    t = np.arange(1, 301)[:, None]
+    np.testing.assert_array_equal(np.cumsum(spikes, axis=0), np.floor(t * peak * x + 0.5))
+
+
 def test_direct_code_is_a_constant_current_without_memory_per_step() -> None:
     x = np.random.default_rng(2).random((3, 4))
     currents = Direct(steps=1000).encode(x)
