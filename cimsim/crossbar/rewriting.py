@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -13,6 +14,7 @@ from cimsim.crossbar.mapping import DifferentialPair, OffsetColumn
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulses, changed, siemens_per_weight
 from cimsim.crossbar.reference import ReferenceCell
+from cimsim.crossbar.side import Place
 from device_models.device import Cells, Device, WriteReport
 from device_models.errors import InputError
 from device_models.streams import Streams
@@ -29,18 +31,32 @@ def rewrite(
     whose goal is not where they stand, through the device's programming slot. What it says of pulses counts as SET
     where a cell is to rise, else as RESET. Writes are drawn on the host.
     """
-    new, sent = {}, Pulses()
+    goals = {}
     for place in matrix.places:
-        tile, here = matrix.tiles[place], streams.at("tile", *place)
-        host = tile.cells.each(to_host)
-        wanted = to_host(change)[matrix.rows[place[0]], matrix.columns[place[1]]] * siemens_per_weight(matrix)
-        goals = _goals(matrix, host, np.asarray(wanted, np.float64))
-        cells, more = write_cells(tile.device, host, goals, here)
+        host = matrix.tiles[place].cells.each(to_host)
+        goals[place] = _goals(matrix, host, wanted_siemens(matrix, change, place))
+    return write_goals(matrix, goals, streams, exact=exact)
+
+
+def write_goals(
+    matrix: AnalogMatrix, goals: Mapping[Place, np.ndarray], streams: Streams, *, exact: bool = True
+) -> tuple[AnalogMatrix, Pulses]:
+    """The matrix after its cells were written to goals by place (siemens, shape of the cells; NaN: left alone)."""
+    new, sent = {}, Pulses()
+    for place, goal in goals.items():
+        tile = matrix.tiles[place]
+        cells, more = write_cells(tile.device, tile.cells.each(to_host), goal, streams.at("tile", *place))
         sent += more
         if more.written:
             cells = cells.each(partial(to_library_of, like=tile.cells.g))
             new[place] = tile.with_cells(cells, matrix.design.scheme, folded=matrix.design.folded, exact=exact)
     return changed(matrix, new), sent
+
+
+def wanted_siemens(matrix: AnalogMatrix, change: Array, place: Place) -> np.ndarray:
+    """What a change of weights `(n_in, n_out)` asks of the cells of one tile, siemens per weight, on the host."""
+    here = to_host(change)[matrix.rows[place[0]], matrix.columns[place[1]]]
+    return np.asarray(here * siemens_per_weight(matrix), np.float64)
 
 
 def write_cells(device: Device, cells: Cells, goals: np.ndarray, streams: Streams) -> tuple[Cells, Pulses]:
@@ -62,10 +78,7 @@ def _goals(matrix: AnalogMatrix, cells: Cells, wanted: np.ndarray) -> np.ndarray
     goals = np.full(now.shape, np.nan)
     low, high = (np.clip(end, window.g_min, window.g_max) for end in device.limits(cells))
     if isinstance(scheme, DifferentialPair):
-        wanted = np.stack([np.maximum(wanted, 0), np.maximum(-wanted, 0)])
-        room = np.where(cells.stuck == 0, np.maximum(now - low, 0), 0)
-        lowered = np.minimum(wanted, room[::-1])
-        step = (wanted - lowered) - lowered[::-1]
+        step = pair_steps(wanted, np.where(cells.stuck == 0, now - low, 0))
         return np.where(step != 0, np.clip(now + step, low, high), goals)
     if not isinstance(scheme, OffsetColumn | ReferenceCell):
         raise InputError(type(scheme).__name__, "has no rule for writing its cells", "", "use DifferentialPair")
@@ -73,6 +86,16 @@ def _goals(matrix: AnalogMatrix, cells: Cells, wanted: np.ndarray) -> np.ndarray
     goal = np.clip(now[0, :, :columns] + wanted, low[0, :, :columns], high[0, :, :columns])
     goals[0, :, :columns] = np.where(wanted != 0, goal, np.nan)
     return goals
+
+
+def pair_steps(wanted: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """How far the cells of pairs go, `(2, rows, columns)`, for a wanted change of their difference `(rows, columns)`.
+
+    The cell that works against the change is lowered by what it is above its bottom, `room`, then the other raised.
+    """
+    wanted = np.stack([np.maximum(wanted, 0), np.maximum(-wanted, 0)])
+    lowered = np.minimum(wanted, np.maximum(room, 0)[::-1])
+    return np.asarray((wanted - lowered) - lowered[::-1])
 
 
 def _taken(cells: Cells, chosen: np.ndarray) -> Cells:

@@ -25,6 +25,7 @@ from cimsim.datasets.faces import OlivettiFaces
 from cimsim.datasets.files import shipped
 from cimsim.datasets.filter_bank import FilterBank
 from cimsim.datasets.idx import FASHION_MNIST, MNIST
+from cimsim.datasets.images import crop, shrink
 from cimsim.datasets.nmnist import EventPart, NMnist
 from cimsim.datasets.speech import Recording, SpokenDigits
 from cimsim.datasets.table import DIGITS
@@ -36,12 +37,14 @@ __all__ = [
     "FilterBank",
     "Recording",
     "Samples",
+    "crop",
     "load",
     "load_events",
     "load_recordings",
     "names",
     "read_bs2",
     "shipped",
+    "shrink",
 ]
 
 _EVENTS: Mapping[str, NMnist] = {"nmnist-small": NMnist()}

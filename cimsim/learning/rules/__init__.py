@@ -2,6 +2,7 @@
 
 from cimsim.learning.rules.base import PulseRule, Step
 from cimsim.learning.rules.checks import check_rule
+from cimsim.learning.rules.gate_voltage import GateVoltage
 from cimsim.learning.rules.manhattan import Manhattan
 from cimsim.learning.rules.mixed_precision import MixedPrecision
 from cimsim.learning.rules.pulse_count import PulseCount
@@ -10,6 +11,7 @@ from cimsim.learning.rules.threshold import ThresholdSign, ThresholdVerify
 from cimsim.learning.rules.tiki_taka import TikiTaka
 
 __all__ = [
+    "GateVoltage",
     "Manhattan",
     "MixedPrecision",
     "PulseCount",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import cimsim as cim
 from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.mapping import DifferentialPair, OffsetColumn, WeightScheme
 from cimsim.crossbar.matrix import AnalogMatrix, Design
-from cimsim.crossbar.pulsing import Pulses
+from cimsim.crossbar.pulsing import Pulses, siemens_per_weight
 from cimsim.learning.rules import (
+    GateVoltage,
     Manhattan,
     MixedPrecision,
     PulseCount,
@@ -41,6 +43,7 @@ RULES: list[PulseRule] = [
     Manhattan(both=True),
     ThresholdSign(),
     ThresholdVerify(),
+    GateVoltage(),
     MixedPrecision(),
     PulseCount(),
     PulseCount(rounding="stochastic"),
@@ -129,6 +132,29 @@ def test_verified_updates_reach_their_goal_within_tolerance_and_leave_the_rest(s
         fresh = tile.cells.g != matrix.tiles[place].cells.g
         assert (np.broadcast_to(tile.cells.seconds, fresh.shape)[fresh] == 0).all()
         assert (np.broadcast_to(tile.cells.seconds, fresh.shape)[~fresh] == 1e4).all()
+
+
+def test_cells_set_by_gate_voltage_follow_their_goals_and_errors_do_not_add_up() -> None:
+    sigma, rule, memory = 0.5e-6, GateVoltage(), dict[str, Any]()
+    device = LINEAR.replace(programming=SpanError(error=sigma / WINDOW.span))
+    matrix = programmed(0.4 * some_weights((32, 30)), device)
+    start, change = matrix.weights(), 1e-4 * np.sign(changes((32, 30)))
+    for batch in range(100):
+        matrix, _ = rule.update(replace(wanting(matrix, change, batch), memory=memory))
+    error = (matrix.weights() - start - 100 * change) * siemens_per_weight(matrix)
+    assert 0.9 * sigma < error.std() < 1.5 * sigma  # one or both cells of a pair; 100 that add up would be 10 sigma
+
+
+def test_a_goal_that_moved_less_than_the_threshold_waits_and_is_not_lost() -> None:
+    rule, memory = GateVoltage(threshold=0.35e-6), dict[str, Any]()
+    start = matrix = programmed(0.4 * some_weights())
+    change, written = np.full(start.shape, 0.1e-6) / siemens_per_weight(start), []
+    change[0, 0] *= -1  # its cell is at the top
+    for batch in range(4):
+        matrix, sent = rule.update(replace(wanting(matrix, change, batch), memory=memory))
+        written.append(sent.written)
+    assert written == [0, 0, 0, change.size]
+    np.testing.assert_allclose(moved(start, matrix), 4 * change, rtol=1e-5)
 
 
 def test_counts_round_halves_up_and_lose_what_is_less() -> None:
