@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from device_models.parameters import Floats, RuleBroken
+from device_models.parameters import Floats, RuleBroken, Spread
 from device_models.update import Update
 from device_models.window import Array, Limits, clip_to
 
@@ -20,7 +20,8 @@ class TabulatedUpdate(Update):
     `g` are the table's conductances, rising; `dG_up` (0 or more) and `dG_down` (0 or less) the mean change by one
     potentiating and one depressing pulse there; `spread_up` and `spread_down` its cycle-to-cycle standard deviation,
     left out where there is none; all in siemens. Between points the table is linear, beyond its ends constant. n pulses
-    are n single ones, each normal and each held within the window.
+    are n single ones, each normal and each held within the window. From device to device the changes up, and apart from
+    them those down, are multiplied by exp(s z - s^2/2), z normal, with s = `device_spread`: mean 1.
     """
 
     g: Floats = Field(min_length=2, description="siemens")
@@ -28,6 +29,7 @@ class TabulatedUpdate(Update):
     dG_down: Floats = Field(description="siemens")
     spread_up: Floats = Field(default=(), description="siemens")
     spread_down: Floats = Field(default=(), description="siemens")
+    device_spread: Spread = 0.0
 
     @model_validator(mode="after")
     def _table(self) -> Self:
@@ -52,6 +54,11 @@ class TabulatedUpdate(Update):
             raise RuleBroken("some pulse must move some conductance", "leave the update slot empty", "no change at all")
         return self
 
+    def draw(self, shape: tuple[int, ...], rng: Any) -> Array | None:
+        """What multiplies each device's changes up and down, `(2, *shape)`; None where all are alike."""
+        s = self.device_spread
+        return np.exp(s * rng.standard_normal((2, *shape)) - s**2 / 2) if s else None
+
     def pulse(self, g: Array, n: Array, window: Limits, rng: Any, variation: Array | None = None) -> Array:
         """Conductance after n pulses one by one, siemens; |n| = 1 takes one pass, and a draw per cell if noisy."""
         count = np.abs(n)
@@ -59,11 +66,12 @@ class TabulatedUpdate(Update):
         knots = np.asarray(self.g, like=g)
         mean = np.asarray(self.dG_up + self.dG_down, like=g)
         spread = np.asarray(self._spreads(), like=g) if any(self._spreads()) else None
+        own = 1.0 if variation is None else np.where(n > 0, variation[0], variation[1])
         for done in range(most):
             at, share = self._place(g, n > 0, knots)
-            after = g + _between(mean, at, share)
+            after = g + own * _between(mean, at, share)
             if spread is not None:
-                after = after + _between(spread, at, share) * rng.standard_normal(g.shape)
+                after = after + own * _between(spread, at, share) * rng.standard_normal(g.shape)
             before, g = g, np.where(count > done, clip_to(after, window), g)
             if spread is None and not np.any(before != g):
                 break  # a fixed point of the map: further pulses change nothing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from pydantic import Field
 
@@ -142,5 +144,5 @@ def _straightest(g: np.ndarray, columns: tuple[np.ndarray, ...], points: int) ->
 
 def _table(g: np.ndarray, *columns: np.ndarray) -> TabulatedUpdate:
     names = ("dG_up", "dG_down", "spread_up", "spread_down")
-    values = {name: tuple(column.tolist()) for name, column in zip(names, columns, strict=False)}
+    values: dict[str, Any] = {name: tuple(column.tolist()) for name, column in zip(names, columns, strict=False)}
     return TabulatedUpdate(g=tuple(g.tolist()), **values)

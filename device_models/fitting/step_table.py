@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,11 +42,10 @@ class StepTable:
         """The slot in a window from `low`, siemens; a polarity that was not measured is the mirror of the other."""
         up, spread_up = self._of(1)
         down, spread_down = self._of(-1)
-        columns = {"dG_up": up, "dG_down": -down[::-1], "spread_up": spread_up, "spread_down": spread_down[::-1]}
-        return TabulatedUpdate(
-            g=tuple(map(float, low + span * KNOTS)),
-            **{name: tuple(map(float, span * values)) for name, values in columns.items()},
-        )
+        columns = {"dG_up": up, "dG_down": -down[::-1]}
+        columns |= {"spread_up": spread_up, "spread_down": spread_down[::-1]}
+        values: dict[str, Any] = {name: tuple(map(float, span * column)) for name, column in columns.items()}
+        return TabulatedUpdate(g=tuple(map(float, low + span * KNOTS)), **values)
 
     def _of(self, sign: int) -> tuple[np.ndarray, np.ndarray]:
         have = sign if sign in self.mean else -sign

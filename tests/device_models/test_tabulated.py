@@ -198,3 +198,27 @@ G = (10e-6, 20e-6)
 def test_a_table_that_cannot_be_is_refused(values: Any, rule: str) -> None:
     with pytest.raises(ParameterError, match=rule):
         TabulatedUpdate(**{"g": G, "dG_up": (1e-6, 0.5e-6), "dG_down": (-0.5e-6, -1e-6)} | values)
+
+
+# --- from device to device ---
+
+
+def test_devices_differ_by_log_normal_factors_of_mean_1_apart_for_each_direction() -> None:
+    law = LAW.replace(device_spread=0.4)
+    factors = law.draw((N,), np.random.default_rng(0))
+    assert factors is not None
+    assert_normal(np.log(factors[0]), -0.08, 0.4)
+    assert_normal(np.log(factors[1]), -0.08, 0.4)
+    assert abs(np.corrcoef(factors)[0, 1]) < 5 / np.sqrt(N)
+    assert LAW.draw((N,), np.random.default_rng(0)) is None
+
+
+def test_a_device_takes_its_own_share_of_the_mean_change_and_of_its_noise() -> None:
+    g, own = np.full(2, 20e-6), np.array([[0.5, 2.0], [3.0, 1.0]])
+    for n, dG in ((1, 3e-6), (-1, -1e-6)):
+        factors = own[0 if n > 0 else 1]
+        after = LAW.pulse(g, np.full(2, n), WINDOW, np.random.default_rng(0), own)
+        np.testing.assert_allclose(after - g, factors * dG)
+    noisy = NOISY.pulse(g, np.ones(2, dtype=int), WINDOW, np.random.default_rng(0), own)
+    alone = pulse(NOISY, g, np.ones(2, dtype=int))
+    np.testing.assert_allclose(noisy - g, own[0] * (alone - g))
