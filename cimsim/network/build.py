@@ -125,7 +125,7 @@ class AvgPool(_Pool):
 
 
 class Activation(LayerSpec):
-    """A function of every value, "relu", "sigmoid" or "tanh"; a layer's name in a list stands for it."""
+    """A function of every value, "relu", "sigmoid", "step" or "tanh"; a layer's name in a list stands for it."""
 
     function: str
 

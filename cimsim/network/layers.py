@@ -200,6 +200,23 @@ class Tanh(Layer):
         return dy * (1 - y * y)
 
 
+@dataclass(frozen=True)
+class Heaviside(Layer):
+    """A comparator with zero: 1 for `x >= 0`, else 0.
+
+    Its slope is 0 wherever it has one. Training takes 1 for it where |x| <= 1, and 0 beyond (the straight-through
+    estimator of Hubara et al., NIPS 2016, Eq. (4)).
+    """
+
+    def forward(self, x: Array, product: Product | None = None) -> Array:
+        """1 or 0, in the precision of `x`."""
+        return (x >= 0).astype(x.dtype)
+
+    def backward(self, dy: Array, x: Array, y: Array, transposed: Product | None = None) -> Array:
+        """`dy` where |x| <= 1, else 0."""
+        return dy * (np.abs(x) <= 1)
+
+
 def as_floats(x: Array) -> Array:
     """The array as it is if float32 or float64, else as float32."""
     x = x if is_array(x) else np.asarray(x)

@@ -12,13 +12,13 @@ import numpy as np
 
 from cimsim.backend import Backend, is_array, to_device, to_host, to_library_of
 from cimsim.network.coding.base import Code, SampleDraws
-from cimsim.network.layers import Dense, Layer, Product, ReLU, Sigmoid, Tanh, Weighted
+from cimsim.network.layers import Dense, Heaviside, Layer, Product, ReLU, Sigmoid, Tanh, Weighted
 from device_models.errors import InputError, suggestion
 from device_models.streams import Streams
 from device_models.window import Array
 
 _SAMPLES, _READS = 1024, 2**15  # at most, in one pass: memory stays flat and the activations in the cache
-ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
+ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "sigmoid": Sigmoid, "step": Heaviside, "tanh": Tanh}
 
 
 class LayerPass(NamedTuple):
@@ -284,7 +284,7 @@ class Network:
 
 
 def mlp(sizes: Sequence[int], *, activation: str = "relu", seed: int = 0) -> Network:
-    """A multilayer perceptron: Dense layers of these sizes with an activation ("relu", "sigmoid", "tanh") between them.
+    """A multilayer perceptron: Dense layers of these sizes with an activation between them, a name in `ACTIVATIONS`.
 
     Weights float32, normal with mean 0 and variance 2 / n_in for "relu" (He et al., ICCV 2015), 2 / (n_in + n_out)
     else (Glorot and Bengio, AISTATS 2010); biases 0. Raises `InputError` for bad sizes or an unknown activation.

@@ -61,14 +61,15 @@ class Architecture(Parameters):
             activations. Without them the network is a multilayer perceptron.
         hidden: sizes of the fully connected layers after these, each followed by `activation`; not given, one of 32
             without `layers`, none with them.
-        activation: "relu", "sigmoid" or "tanh"; "spiking" makes it a spiking network, with neurons after all `layers`.
+        activation: "relu", "sigmoid", "step" (one bit) or "tanh"; "spiking" makes it a spiking network, with neurons
+            after all `layers`.
         spiking: the code, neurons and read-out of a spiking network.
         image: channels, height and width of a sample, for `layers`; not given, one channel as high as wide.
     """
 
     layers: Layers | None = None
     hidden: Sizes | None = None
-    activation: Literal["relu", "sigmoid", "tanh", "spiking"] = "relu"
+    activation: Literal["relu", "sigmoid", "step", "tanh", "spiking"] = "relu"
     spiking: Spikes = Spikes()
     image: Annotated[tuple[int, int, int], BeforeValidator(_tuple)] | None = None
 

@@ -40,7 +40,7 @@ def same(a: Network, b: Network) -> bool:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", ["relu", "sigmoid", "step", "tanh"])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_a_network_comes_back_to_the_bit(tmp_path: Path, suffix: str, activation: str, kind: Any) -> None:
     net = mlp([6, 5, 4], activation=activation, seed=1)

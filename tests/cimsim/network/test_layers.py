@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cimsim.network.layers import Dense, Layer, ReLU, Sigmoid, Tanh
+from cimsim.network.layers import Dense, Heaviside, Layer, ReLU, Sigmoid, Tanh
 from device_models.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -55,7 +55,14 @@ def test_activations_backward_is_the_slope(layer: Layer) -> None:
     np.testing.assert_allclose(layer.backward(np.ones_like(x), x, layer.forward(x)), slope, atol=1e-8)
 
 
-@pytest.mark.parametrize("layer", ACTIVATIONS, ids=lambda a: type(a).__name__)
+def test_a_comparator_gives_one_bit_and_passes_errors_straight_through_near_its_threshold() -> None:
+    x = np.array([[-7.0, -1.0, -0.5, -0.0, 0.0, 0.25, 1.0, 1.5]])
+    y = Heaviside().forward(x)
+    np.testing.assert_array_equal(y, [[0, 0, 0, 1, 1, 1, 1, 1]])
+    np.testing.assert_array_equal(Heaviside().backward(np.full_like(x, 3.0), x, y), [[0, 3, 3, 3, 3, 3, 3, 0]])
+
+
+@pytest.mark.parametrize("layer", [*ACTIVATIONS, Heaviside()], ids=lambda a: type(a).__name__)
 def test_activations_neither_overflow_nor_change_precision(layer: Layer) -> None:
     x = np.array([[-1e30, -200.0, 0.0, 200.0, 1e30]], dtype=np.float32)
     y = layer.forward(x)
