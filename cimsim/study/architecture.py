@@ -97,7 +97,12 @@ class Architecture(Parameters):
 
     def _spiking(self, n_in: int, classes: int, seed: int) -> Network:
         form = self.spiking
-        given = {"code": form.code, "neuron": form.neuron, "readout": form.readout, "surrogate": form.surrogate}
+        given: dict[str, Any] = {
+            "code": form.code,
+            "neuron": form.neuron,
+            "readout": form.readout,
+            "surrogate": form.surrogate,
+        }
         if not self.layers:
             return snn(self._sizes(n_in, classes), **given, seed=seed)
         layers = [*self.layers, *map(Linear, (*(self.hidden or ()), classes))]

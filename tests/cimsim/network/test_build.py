@@ -92,7 +92,7 @@ def problem(call: Callable[[], Any]) -> str:
         ([cim.MaxPool(9)], "cnn.layers[0]: MaxPool2d.kernel: must fit into the image of 8 x 8, got 9 x 9"),
         (
             [cim.Conv(4, kernel=3), "relo"],
-            "Activation.function: unknown activation, got relo; did you mean 'relu'? Known: relu, sigmoid, tanh",
+            "Activation.function: unknown activation, got relo; did you mean 'relu'? Known: relu, sigmoid, step, tanh",
         ),
         (
             [3],

@@ -193,7 +193,7 @@ def test_a_hidden_layer_has_its_activation_and_the_last_has_none() -> None:
         (
             [4, 2],
             "relo",
-            "mlp.activation: unknown activation, got relo; did you mean 'relu'? Known: relu, sigmoid, tanh",
+            "mlp.activation: unknown activation, got relo; did you mean 'relu'? Known: relu, sigmoid, step, tanh",
         ),
     ],
 )
