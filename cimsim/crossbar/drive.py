@@ -9,19 +9,30 @@ import numpy as np
 from device_models.window import Array
 
 
+def by_line(x: Array) -> Array:
+    """A copy of a batch `(samples, lines)` with each line whole in memory: products of it are fastest so."""
+    lines = np.empty_like(x, shape=x.shape[::-1])
+    lines[...] = x.T
+    return lines.T
+
+
 class Products:
-    """Products into arrays that are used again: new memory for each would cost as much as the product."""
+    """Products into arrays that are used again: new memory for each would cost as much as the product.
+
+    Columns of a product lie whole in memory, as the kernels take them.
+    """
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, tuple[int, int]], Array] = {}
+        self._held: dict[tuple[str, tuple[int, ...]], Array] = {}
 
     def matrix(self, name: str, a: Array, b: Array) -> Array:
         """`a @ b`, which lasts until the next product of this name and shape."""
         key = (name, (a.shape[0], b.shape[1]))
         if key not in self._held:
-            self._held[key] = a @ b
-            return self._held[key]
-        return np.matmul(a, b, out=self._held[key])
+            self._held[key] = b.T @ a.T
+        else:
+            np.matmul(b.T, a.T, out=self._held[key])
+        return self._held[key].T
 
     def square(self, name: str, a: Array) -> Array:
         """`a * a`, which lasts until the next product of this name and shape."""

@@ -14,7 +14,7 @@ from cimsim.crossbar.converters import DAC, AdcBank, AnyADC, InputScale, LineErr
 from cimsim.crossbar.converters.dac import passes, taken
 from cimsim.crossbar.converters.ranges import Limits
 from cimsim.crossbar.draws import Rows
-from cimsim.crossbar.drive import Drive, Products
+from cimsim.crossbar.drive import Drive, Products, by_line
 from cimsim.crossbar.mapping import Reading, Transposed
 from cimsim.crossbar.tile import Tile
 from cimsim.kernels import Gaussian, Noise, Sums, kernels_for
@@ -26,7 +26,8 @@ from device_models.window import Array
 
 Place = tuple[int, int]
 Tiles = Mapping[Place, Tile]
-BLOCK, BLOCK_ELSEWHERE = 256, 8192  # samples at once on the host, where currents stay in the cache, and on a GPU
+NUMBERS, NUMBERS_ELSEWHERE = 2**17, 2**23  # inputs and currents at once: on the host they stay in the cache
+LEAST, MOST = 64, 8192  # samples at once
 ONE = np.ones(1, np.float32)
 UNMADE = LineErrors(np.zeros(0), np.zeros(0))
 
@@ -177,44 +178,52 @@ class Side:
     def _sums(self, tiles: Tiles, x: Array, scale: InputScale, rows: Rows | None) -> Array:
         """What all reads add up to, as outputs; `rows` None takes the mean over reads."""
         x = x.astype(np.float32, copy=False)
-        y = np.zeros_like(x, shape=(len(x), self.sensed[-1].stop))
+        y = np.zeros_like(x, shape=(self.sensed[-1].stop, len(x))).T  # columns whole in memory, as kernels want them
 
         def part(start: int, stop: int) -> None:
             own = None if rows is None else rows.after(start)
-            self._add(y[start:stop], tiles, x[start:stop], scale, own)
+            self._add(y, start, tiles, by_line(x[start:stop]), scale, own)
 
-        each_part(part, x, BLOCK if backend_name(x) == "numpy" else BLOCK_ELSEWHERE)
+        each_part(part, x, self._block(tiles, x))
         return y
 
-    def _add(self, y: Array, tiles: Tiles, x: Array, scale: InputScale, rows: Rows | None) -> None:
-        """Pass after pass, tile after tile; then the reference lines, if they are driven."""
+    def _block(self, tiles: Tiles, x: Array) -> int:
+        """Samples at once."""
+        numbers = int(x.shape[1]) + max(tile.lines for tile in tiles.values())
+        in_cache = NUMBERS if backend_name(x) == "numpy" else NUMBERS_ELSEWHERE
+        return min(max(in_cache // numbers, LEAST), MOST)
+
+    def _add(self, y: Array, start: int, tiles: Tiles, x: Array, scale: InputScale, rows: Rows | None) -> None:
+        """Pass after pass, tile after tile; then the reference lines, if they are driven: `x` gives `y[start:...]`."""
         turn, products, unit = 0, Products(), scale.full * self.unit
         for v, worth in self._drives(x, scale, rows):
             read = Read(turn, worth * unit, rows)
             drives = [Drive(self._at_tile(v, r), products, str(r)) for r in range(len(self.driven))]
             for place, tile in tiles.items():
-                self._read(y, self.sensed[place[1]].start, tile, drives[place[0]], place, read)
+                self._read(y, (start, self.sensed[place[1]].start), tile, drives[place[0]], place, read)
             turn += 1
         if self.reading.driven_reference:
-            self._subtract_references(y, tiles, taken(self.dac, x, scale), Read(turn, unit, rows))
+            self._subtract_references(
+                y[start : start + len(x)], tiles, taken(self.dac, x, scale), Read(turn, unit, rows)
+            )
 
-    def _read(self, y: Array, start: int, tile: Tile, drive: Drive, place: Place, read: Read) -> None:
-        """One read of one tile: its outputs, times the worth of the read, are added to `y` from column `start` on."""
+    def _read(self, y: Array, at: Place, tile: Tile, drive: Drive, place: Place, read: Read) -> None:
+        """One read of one tile: its outputs, times the worth of the read, are added to `y` from `at` on."""
         noise = read.noise("read", place) if tile.noisy else None
         i, cells = tile.read(drive, noise, read.turn)
         bank, converters = None if self.banks is None else self.banks[place], None
         if bank is not None and bank.variance is not None and (noise := read.noise("adc", place)) is not None:
             converters = Gaussian(noise, bank.variance, read.turn)
         sums = Sums(ONE if tile.folded else self._worths, self.reading.reference and not tile.folded, read.worth)
-        kernels_for(i).read_out(y, start, i, sums, None if bank is None else bank.law, (cells, converters))
+        kernels_for(i).read_out(y, at, i, sums, None if bank is None else bank.law, (cells, converters))
 
     def _subtract_references(self, y: Array, tiles: Tiles, share: Array, read: Read) -> None:
         """A read of each reference line alone, at full scale, times the sum of the inputs, which is known digitally."""
         for place, tile in tiles.items():
             driven, sensed = self.driven[place[0]], self.sensed[place[1]]
-            alone = np.zeros_like(y, shape=(len(y), sensed.stop - sensed.start))
+            alone = np.zeros_like(y, shape=(sensed.stop - sensed.start, len(y))).T
             drive = Drive(self._reference_drive(self._at_tile(share, place[0])), Products())
-            self._read(alone, 0, tile, drive, place, read)
+            self._read(alone, (0, 0), tile, drive, place, read)
             y[:, sensed] -= alone * share[:, driven].sum(axis=1)[:, None]
 
     def _drives(self, x: Array, scale: InputScale, rows: Rows | None) -> Iterator[tuple[Array, float]]:

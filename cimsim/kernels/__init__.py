@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import ModuleType
 
 from cimsim.backend import backend_name
@@ -17,7 +18,12 @@ __all__ = ["Gaussian", "Noise", "Sums", "Table", "Uniform", "kernels_for", "nois
 
 def kernels_for(x: Array) -> ModuleType:
     """The module of loops for arrays of the library that holds `x`."""
-    if backend_name(x) == "numpy":
+    return _kernels_of(backend_name(x))
+
+
+@cache
+def _kernels_of(library: str) -> ModuleType:
+    if library == "numpy":
         from cimsim.kernels import cpu
 
         return cpu

@@ -67,16 +67,16 @@ def convert(i: Array, law: Uniform | Table) -> None:
 
 def read_out(
     y: Array,
-    start: int,
+    at: tuple[int, int],
     i: Array,
     sums: Sums,
     law: Uniform | Table | None = None,
     noises: tuple[Gaussian | None, Gaussian | None] = (None, None),
 ) -> None:
-    """Noise, conversion, shift and add: adds to columns `start`... of `y` what a tile's currents are worth.
+    """Noise, conversion, shift and add: adds what a tile's currents are worth to outputs `y` `(samples, outputs)`.
 
-    `i` `(batch, signals * columns)` are the currents, which are overwritten; `law` None leaves them unconverted;
-    `noises` are those of the cells and of the converters.
+    `at` is the sample and the output where those of `i` begin. `i` `(batch, signals * columns)` are the currents,
+    which are overwritten; `law` None leaves them unconverted; `noises` are those of the cells and of the converters.
     """
     for one in noises:
         if one is not None:
@@ -89,7 +89,8 @@ def read_out(
         total = total + signals[:, s] * float(sums.worths[s])
     if sums.reference:
         total = total[:, :-1] - total[:, -1:]
-    y[:, start : start + total.shape[1]] += total * np.float32(sums.worth)
+    (row, column), (n, columns) = at, total.shape
+    y[row : row + n, column : column + columns] += total * np.float32(sums.worth)
 
 
 def _by_table(i: Array, law: Table) -> None:

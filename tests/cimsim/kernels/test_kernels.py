@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -87,8 +88,9 @@ LAWS = {
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("signals", [1, 4])
 @pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.parametrize("order", ["C", "F"])
 def test_compiled_read_out_equals_the_plain_one_to_the_bit_without_noise(
-    law: str, signals: int, reference: bool
+    law: str, signals: int, reference: bool, order: Literal["C", "F"]
 ) -> None:
     rng = np.random.default_rng(0)
     columns, made = 9, LAWS[law](rng, 9 * signals)
@@ -96,21 +98,22 @@ def test_compiled_read_out_equals_the_plain_one_to_the_bit_without_noise(
         made = Uniform(*(x.astype(np.float32) for x in made[:4]), made.top)
     i = (2e-5 * rng.standard_normal((40, columns * signals))).astype(np.float32)
     sums = Sums(rng.standard_normal(signals).astype(np.float32), reference, 0.7)
-    mine, theirs = np.ones((2, 40, 20), np.float32)
-    cpu.read_out(mine, 3, i.copy(), sums, made)
-    plain.read_out(theirs, 3, i.copy(), sums, made)
+    mine, theirs = np.ones((20, 50), np.float32).T, np.ones((50, 20), np.float32)
+    cpu.read_out(mine, (7, 3), i.copy(order), sums, made)
+    plain.read_out(theirs, (7, 3), i.copy(), sums, made)
     np.testing.assert_array_equal(mine, theirs)
-    assert (mine[:, :3] == 1).all()
-    assert (mine[:, 3 + columns - reference :] == 1).all()
+    here = (slice(7, 47), slice(3, 3 + columns - reference))
+    mine[here] = 1
+    assert (mine == 1).all()
 
 
 def test_read_out_adds_noise_of_cells_before_and_of_converters_at_conversion() -> None:
     """Both are drawn by name, row and turn: the same sums, taken one after the other."""
     i, source = currents(), noise(currents(), Streams(0), "read")
     other, variance = noise(currents(), Streams(0), "adc"), np.full(SHAPE, 1e-12, np.float32)
-    sums, seen, expected = Sums(np.ones(1, np.float32), False, 1.0), np.zeros(SHAPE, np.float32), currents()
+    sums, seen, expected = Sums(np.ones(1, np.float32), False, 1.0), np.zeros(SHAPE[::-1], np.float32).T, currents()
     noises = (Gaussian(source, variance, 2), Gaussian(other, np.full(13, 4e-12, np.float32), 1))
-    cpu.read_out(seen, 0, i, sums, None, noises)
+    cpu.read_out(seen, (0, 0), i, sums, None, noises)
     source.add(expected, variance, 2)
     other.add(expected, np.float32(4e-12), 1)
     np.testing.assert_array_equal(seen, expected)
@@ -129,6 +132,20 @@ def test_quantisation_rounds_to_the_nearest_and_holds_the_ends() -> None:
     x = np.array([[-2.0, -0.4, 0.0, 0.24, 0.26, 0.99, 7.0]], np.float32)
     np.testing.assert_allclose(cpu.quantise(x, 2.0, 0, 2, 0.5), [[0, 0, 0, 0, 0.5, 1, 1]])
     np.testing.assert_allclose(cpu.quantise(x, 2.0, -2, 2, 0.5), [[-1, -0.5, 0, 0, 0.5, 1, 1]])
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (600, 9), (1, 5), (5, 1)])
+def test_loops_give_the_same_in_either_order_of_memory(shape: tuple[int, int]) -> None:
+    x = np.random.default_rng(0).uniform(-200, 200, (2 * shape[0], shape[1])).astype(np.float32)
+    for part in (x[: shape[0]], x[::2], np.asfortranarray(x)[::2], np.asfortranarray(x)[: shape[0]]):
+        whole = cpu.quantise(part, 1.0, -127, 127, 1.0)
+        np.testing.assert_array_equal(whole, plain.quantise(part.copy(), 1.0, -127, 127, 1.0))
+        np.testing.assert_array_equal(cpu.digits(whole, 1, 3, 0.5), plain.digits(whole.copy(), 1, 3, 0.5))
+        one, other = part.copy("C"), part.copy("F")
+        for copy in (one, other):
+            noise(copy, Streams(0), "read").add(copy, np.full(shape[1], 2.0, np.float32), 1)
+            cpu.convert(copy, Uniform(*(np.full(shape[1], k, np.float32) for k in (0.5, 3.0, 2.0, -3.0)), 15))
+        np.testing.assert_array_equal(one, other)
 
 
 def test_noise_has_the_variance_asked_for() -> None:
