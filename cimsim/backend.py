@@ -80,6 +80,14 @@ def generator(like: Array, streams: Streams, role: str) -> Any:
     return type(like).__generator__(words)
 
 
+def compiled(source: str, name: str, options: tuple[str, ...]) -> Any:
+    """The CUDA kernel of that name, to be called as `kernel(grid, block, arguments)`; compiled at its first call.
+
+    Raises `InputError` for a missing cupy or a missing GPU.
+    """
+    return _cupy().RawKernel(source, name, options)
+
+
 def _cupy() -> Any:
     """The cupy module, checked to be installed and to see a GPU."""
     try:

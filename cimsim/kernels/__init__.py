@@ -1,6 +1,7 @@
-"""The few inner loops that decide the speed of a chip, in two forms with the same names.
+"""The few inner loops that decide the speed of a chip, in three forms with the same names.
 
-`cpu` holds compiled loops for NumPy arrays; `plain` the same in array functions, for CuPy and any other library.
+`cpu` holds compiled loops for NumPy arrays, `gpu` kernels for CuPy arrays; `plain` the same in array functions, for any
+other library.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ def _kernels_of(library: str) -> ModuleType:
         from cimsim.kernels import cpu
 
         return cpu
+    if library == "cupy":
+        from cimsim.kernels import gpu
+
+        return gpu
     from cimsim.kernels import plain
 
     return plain
