@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 
-_RATIOS: list[tuple[str, float, float]] = []
+from cimsim.bench import Case, Timing, timed
+from cimsim.bench.timing import Run
+
+_TIMINGS: list[Timing] = []
 
 
 class Ratio:
-    """Times a run and its reference by turns, so that a busy spell of the machine meets both."""
+    """Times a run and its reference, and keeps their ratio with the benchmark."""
 
     def __init__(self, benchmark: Any, name: str) -> None:
         self.benchmark, self.name = benchmark, name
 
-    def __call__(
-        self, run: Callable[[], Any], reference: Callable[[], Any], *, rounds: int = 15, of: str = ""
-    ) -> float:
-        run()
-        reference()
-        times = np.array([[_seconds(f) for f in (run, reference)] for _ in range(rounds)])
-        mine, theirs = np.median(times, axis=0)
-        _RATIOS.append((f"{self.name}{' / ' + of if of else ''}", mine, theirs))
-        self.benchmark.extra_info[of or "ratio"] = mine / theirs
-        return float(mine / theirs)
+    def __call__(self, run: Run, reference: Run, *, rounds: int = 15, of: str = "") -> float:
+        return self.of(Case(self.name, of, lambda: (run, reference), rounds))
 
-
-def _seconds(f: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    f()
-    return time.perf_counter() - start
+    def of(self, case: Case) -> float:
+        found = timed(case)
+        _TIMINGS.append(found)
+        self.benchmark.extra_info[found.of or "ratio"] = found.ratio
+        return found.ratio
 
 
 @pytest.fixture
@@ -44,7 +37,7 @@ def ratio(benchmark: Any, request: pytest.FixtureRequest) -> Iterator[Ratio]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if _RATIOS:
+    if _TIMINGS:
         terminalreporter.section("ratios to the reference in the same process (median)")
-    for name, mine, theirs in _RATIOS:
-        terminalreporter.line(f"{name:<70} {mine * 1e3:9.2f} ms {theirs * 1e3:9.2f} ms {mine / theirs:8.2f} x")
+    for name, of, mine, theirs, ratio in _TIMINGS:
+        terminalreporter.line(f"{name:<62} {mine * 1e3:9.2f} ms {theirs * 1e3:9.2f} ms {ratio:9.3g} x  {of}")

@@ -1,0 +1,45 @@
+"""A case and how it is timed: by turns with its reference in the same process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Run = Callable[[], Any]
+
+
+class Case(NamedTuple):
+    """A run and its reference `of`, made when they are asked for, and how often both are timed."""
+
+    name: str
+    of: str
+    make: Callable[[], tuple[Run, Run]]
+    rounds: int = 11
+
+
+class Timing(NamedTuple):
+    """Median seconds of run and reference, and the ratio of the two."""
+
+    name: str
+    of: str
+    seconds: float
+    reference: float
+    ratio: float
+
+
+def timed(case: Case) -> Timing:
+    """Time a case and its reference by turns, so that a busy spell of the machine meets both."""
+    run, reference = case.make()
+    run(), reference()
+    times = np.array([[_seconds(f) for f in (run, reference)] for _ in range(case.rounds)])
+    mine, theirs = (float(t) for t in np.median(times, axis=0))
+    return Timing(case.name, case.of, mine, theirs, mine / theirs)
+
+
+def _seconds(f: Run) -> float:
+    start = time.perf_counter()
+    f()
+    return time.perf_counter() - start
