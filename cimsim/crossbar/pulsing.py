@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +28,7 @@ from device_models.errors import InputError
 from device_models.streams import Streams
 from device_models.window import Array
 
-ALONE = 400_000  # cells times samples below which a second thread costs more than it saves
+ALONE = 200_000  # meetings of trains below which a second thread costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -54,34 +56,42 @@ class Lines(NamedTuple):
 class Pulser:
     """Sends pulses to the cells of one matrix and of those it becomes; keeps what pulses do not change.
 
-    `in_place`: whoever gives a matrix gives it away, and the one that comes back may share its arrays, changed.
-    Otherwise matrices are values.
+    `in_place`: whoever gives a matrix gives it away, and the one that comes back may be itself, changed. Otherwise
+    matrices are values.
     """
 
     def __init__(self, matrix: AnalogMatrix, *, in_place: bool = False) -> None:
         self.in_place = in_place
         self._benches = {place: Workbench.of(tile, matrix.design) for place, tile in matrix.tiles.items()}
         self._joules = pulse_energy(matrix.design.device)
+        self._pool: ThreadPoolExecutor | None = None
 
     def pulse(
-        self, matrix: AnalogMatrix, n: Array, streams: Streams, *, exact: bool = True
+        self, matrix: AnalogMatrix, n: Array, streams: Streams, *, exact: bool = True, rows: np.ndarray | None = None
     ) -> tuple[AnalogMatrix, Pulses]:
         """The matrix after `n` signed pulses per weight `(n_in, n_out)`; the scheme says which cells take them.
 
-        Every call needs streams of its own. Not `exact`: the wires attenuate every change as they did the cell.
+        `rows`: the numbers of the inputs that `n` is about, in rising order; None is all of them. Every call needs
+        streams of its own. Not `exact`: the wires attenuate every change as they did the cell.
         """
         new, totals, key = {}, np.zeros(3, np.int64), streams.key("pulses")
         for k, place in enumerate(matrix.places, start=2):
-            tile, bench, here = matrix.tiles[place], self._benches[place], streams.at("tile", *place)
-            wanted = n[matrix.rows[place[0]], matrix.columns[place[1]]]
+            tile, bench, cut = matrix.tiles[place], self._benches[place], matrix.rows[place[0]]
+            wanted = n[:, matrix.columns[place[1]]]
             if bench is None:
+                wanted = wanted[cut] if rows is None else _among(wanted, rows, cut)
                 counts = matrix.design.scheme.pulses(wanted, tile.device.pulses_down(tile.cells))
-                new[place], sent = _sent(matrix, place, counts, here, exact=exact)
+                new[place], sent = _sent(matrix, place, counts, streams.at("tile", *place), exact=exact)
                 totals += sent
+                continue
+            if rows is None:
+                wanted, lines = wanted[cut], bench.lines
             else:
-                own = bench.own(tile, in_place=self.in_place)
-                totals += bench.send(own, wanted, _part(key, k))
-                new[place] = bench.settled(own, here, exact=exact)
+                here = slice(*np.searchsorted(rows, (cut.start, cut.stop)))
+                wanted, lines = wanted[here], rows[here] - cut.start
+            bench.take(tile)
+            totals += bench.send(wanted, lines, _part(key, k))
+            new[place] = self._settled(bench, streams, place, exact=exact)
         return changed(matrix, new), self._counted(totals)
 
     def pulse_both(
@@ -111,21 +121,29 @@ class Pulser:
         """
         if any(bench is None for bench in self._benches.values()):
             return self._one_by_one(matrix, x, d, lengths, streams, exact=exact)
-        from cimsim.kernels import pulses_cpu
+        from cimsim.kernels import pulses_trains
 
         key = streams.key("pulses")
-        rows = pulses_cpu.pulse_trains(x.values, x.gains, lengths, _part(key, 0))
-        columns = pulses_cpu.pulse_trains(d.values, d.gains, lengths, _part(key, 1))
+        rows = pulses_trains.pulse_trains(x.values, x.gains, lengths, _part(key, 0))
+        columns = pulses_trains.pulse_trains(d.values, d.gains, lengths, _part(key, 1))
+        threads = available_cores() if rows.counts @ columns.counts > ALONE else 1
         new, totals = {}, np.zeros(3, np.int64)
         for k, place in enumerate(matrix.places, start=2):
-            bench = self._benches[place]
+            bench, corner = self._benches[place], (matrix.rows[place[0]].start, matrix.columns[place[1]].start)
             assert bench is not None
-            own = bench.own(matrix.tiles[place], in_place=self.in_place)
-            here, there = rows[:, matrix.rows[place[0]]], columns[:, matrix.columns[place[1]]]
-            threads = available_cores() if here.size * there.shape[1] > ALONE else 1
-            totals += bench.coincide(own, here, there, _part(key, k), threads)
-            new[place] = bench.settled(own, streams.at("tile", *place), exact=exact)
+            bench.take(matrix.tiles[place])
+            totals += bench.coincide(rows, columns, corner, _part(key, k), self._workers(threads), threads)
+            new[place] = self._settled(bench, streams, place, exact=exact)
         return changed(matrix, new), self._counted(totals)
+
+    def _workers(self, threads: int) -> Executor | None:
+        """Threads that are started once; None for one alone."""
+        if threads > 1 and self._pool is None:
+            self._pool = ThreadPoolExecutor(threads)
+        return self._pool if threads > 1 else None
+
+    def _settled(self, bench: Workbench, streams: Streams, place: Place, *, exact: bool) -> Tile:
+        return bench.settled(partial(streams.at, "tile", *place), exact=exact, keep=self.in_place)
 
     def _one_by_one(
         self, matrix: AnalogMatrix, x: Lines, d: Lines, lengths: np.ndarray, streams: Streams, *, exact: bool
@@ -149,8 +167,13 @@ class Pulser:
 
 def _part(key: np.ndarray, k: int) -> np.ndarray:
     """The key of the k-th of several streams: their counters differ in a word."""
-    mixed: np.ndarray = key ^ np.array([0, 0, k, k], np.uint32)
+    mixed: np.ndarray = key ^ _masks(k)
     return mixed
+
+
+@cache
+def _masks(k: int) -> np.ndarray:
+    return np.array([0, 0, k, k], np.uint32)
 
 
 def pulse_energy(device: Device) -> float:
@@ -159,8 +182,22 @@ def pulse_energy(device: Device) -> float:
 
 
 def changed(matrix: AnalogMatrix, tiles: Mapping[Place, Tile]) -> AnalogMatrix:
-    """The matrix with other tiles in some places, what it had derived from the old ones forgotten."""
-    return replace(matrix, tiles=matrix.tiles | dict(tiles)).at_zero()
+    """The matrix with other tiles in some places, what it had derived from the old ones forgotten.
+
+    Where they are the same tiles, with other cells in them, it is the matrix itself.
+    """
+    if any(tile is not matrix.tiles[place] for place, tile in tiles.items()):
+        return replace(matrix, tiles=matrix.tiles | dict(tiles)).at_zero()
+    matrix.__dict__.pop("turned", None)
+    return matrix if matrix.forward.zero is None and matrix.back.zero is None else matrix.at_zero()
+
+
+def _among(n: Array, rows: np.ndarray, cut: slice) -> Array:
+    """Counts of the given rows among those of a cut of all rows, the others 0."""
+    inside = (rows >= cut.start) & (rows < cut.stop)
+    every = np.zeros_like(n, shape=(cut.stop - cut.start, n.shape[1]))
+    every[rows[inside] - cut.start] = n[inside]
+    return every
 
 
 def siemens_per_weight(matrix: AnalogMatrix) -> float:

@@ -27,14 +27,16 @@ def rewrite(
     """The matrix after its weights were moved by `change` `(n_in, n_out)` with closed-loop writes; 0 is none.
 
     The goal of a cell is its conductance now plus its share of the change, held to its window, not rounded to levels:
-    of a pair the cell that works against the change is lowered first, then the other raised. Written are the cells
-    whose goal is not where they stand, through the device's programming slot. What it says of pulses counts as SET
+    of a pair the cell that works against the change is lowered first, then the other raised. Where a cell stands is
+    read once, with the device's read noise: the write corrects what the read saw. Written are the cells whose goal is
+    not where they were seen, through the device's programming slot. What it says of pulses counts as SET
     where a cell is to rise, else as RESET. Writes are drawn on the host.
     """
     goals = {}
     for place in matrix.places:
-        host = matrix.tiles[place].cells.each(to_host)
-        goals[place] = _goals(matrix, host, wanted_siemens(matrix, change, place))
+        host, read = matrix.tiles[place].cells.each(to_host), streams.at("tile", *place).rng("read")
+        now = np.asarray(matrix.design.device.read(host, read), np.float64)
+        goals[place] = _goals(matrix, host, now, wanted_siemens(matrix, change, place))
     return write_goals(matrix, goals, streams, exact=exact)
 
 
@@ -71,10 +73,10 @@ def write_cells(device: Device, cells: Cells, goals: np.ndarray, streams: Stream
     return cells, sent
 
 
-def _goals(matrix: AnalogMatrix, cells: Cells, wanted: np.ndarray) -> np.ndarray:
-    """Where the cells of a tile should go, NaN for those left alone, for a change in siemens per weight."""
+def _goals(matrix: AnalogMatrix, cells: Cells, now: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where the cells of a tile seen at `now` should go, NaN for those left alone; change in siemens per weight."""
     device, scheme = matrix.design.device, matrix.design.scheme
-    now, window = device.conductance(cells), device.window
+    window = device.window
     goals = np.full(now.shape, np.nan)
     low, high = (np.clip(end, window.g_min, window.g_max) for end in device.limits(cells))
     if isinstance(scheme, DifferentialPair):

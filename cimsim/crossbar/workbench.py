@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import math
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +16,7 @@ from cimsim.crossbar.mapping import DifferentialPair, OffsetColumn, WeightScheme
 from cimsim.crossbar.matrix import Design, cuts
 from cimsim.crossbar.reference import ReferenceCell
 from cimsim.crossbar.tile import Tile
+from cimsim.crossbar.wires import effective_conductance
 from device_models.faults import WORKING
 from device_models.streams import Streams
 from device_models.update.affine import AffineUpdate
@@ -20,30 +24,33 @@ from device_models.update.base import spans
 
 if TYPE_CHECKING:
     from cimsim.kernels.pulses_cpu import Bench
+    from cimsim.kernels.pulses_trains import Trains
 
-STEEPEST = 1 - 1e-12  # bends below -STEEPEST are set to it, to have a logarithm
+STEEPEST = 1 - 1e-7  # bends below -STEEPEST are set to it, to have a logarithm
 
 
 @dataclass(eq=False)
 class Workbench:
-    """The numbers of a tile's cells, and how its signals follow from them.
+    """The cells of a tile under pulses, a cache line each, and how its signals follow from them.
 
     Attributes:
         design: what the tiles of the matrix share.
-        state: `(rows, columns, arrays, 8)`, see `kernels.pulses_cpu.Bench`.
+        memory: `(rows, columns, arrays, 8)` words of eight bytes, see `kernels.pulses_cpu.Bench`.
         mix, reference: signals from arrays, and what they take of the reference column.
         step: nominal change of a pulse, siemens.
-        _kept, _now, _before: conductances at the last write, now (the same where nothing drifts), and pulses received
-            before this update, of the tile at hand.
+        lines: the numbers of all word lines.
+        _tile, _arrays: the tile whose cells lie in `memory`, and its arrays for the loops.
+        _before: pulses its cells had received before this update, where they drift.
     """
 
     design: Design
-    state: np.ndarray
+    memory: np.ndarray
     mix: np.ndarray
     reference: float
     step: float
-    _kept: np.ndarray | None = None
-    _now: np.ndarray | None = None
+    lines: np.ndarray
+    _tile: Tile | None = None
+    _arrays: Any = None
     _before: np.ndarray | None = None
 
     @classmethod
@@ -52,78 +59,113 @@ class Workbench:
         if not _follows(tile, design):
             return None
         mix, reference = _mix(tile, design.scheme)
-        return cls(design, _state(tile), mix, reference, tile.device.pulse_step())
+        lines = np.arange(tile.cells.shape[1], dtype=np.int32)
+        return cls(design, _memory(tile), mix, reference, tile.device.pulse_step(), lines)
 
-    def own(self, tile: Tile, *, in_place: bool) -> Tile:
-        """The tile with arrays that may be written to: copies, unless they have been made `in_place` before."""
-        if not in_place or tile.cells.g is not self._kept:
-            tile = self._copied(tile)
+    def take(self, tile: Tile) -> None:
+        """Make the tile the one that is pulsed: a copy of it, unless it lies here already."""
+        if tile is not self._tile:
+            self._tile = self._laid_out(tile)
+            self._arrays = self._for_loops(self._tile)
         if tile.cells.trajectory is not None:
-            self._before = tile.cells.pulses.copy()
-        return tile
+            self._before = self._tile.cells.pulses.copy()
 
-    def _copied(self, tile: Tile) -> Tile:
-        old, device = tile.cells, tile.device
-        g, clock = old.g.copy(), np.broadcast_to(old.seconds, old.shape).copy()
+    def _laid_out(self, tile: Tile) -> Tile:
+        """The tile with its state in `memory`."""
+        from cimsim.kernels.pulses_cpu import CLOCK, RECEIVED, G
+
+        old, device, whole = tile.cells, tile.device, self.memory.view(np.int64)
+        now, clock = (np.moveaxis(self.memory[..., k], -1, 0) for k in (G, CLOCK))
+        received = np.moveaxis(whole[..., RECEIVED], -1, 0)
+        now[:], clock[:], received[:] = device.conductance(old), old.seconds, old.pulses
+        g = now if old.trajectory is None else old.g.copy()
         trajectory = None if old.trajectory is None else old.trajectory.copy()
-        cells = replace(old, g=g, seconds=clock, pulses=old.pulses.copy(), trajectory=trajectory)
-        self._kept, self._now = g, g if trajectory is None else np.array(device.conductance(old))
-        self.state[..., 0] = np.moveaxis(self._now, 0, -1)
-        seen = self._now if tile.wires is None else tile.g_eff.copy()
+        cells = replace(old, g=g, seconds=clock, pulses=received, trajectory=trajectory)
+        seen = now if tile.wires is None else np.array(tile.g_eff, order="C")
         return replace(tile, cells=cells, g_eff=seen, signals=tile.signals.copy())
 
-    def send(self, tile: Tile, n: np.ndarray, key: np.ndarray) -> np.ndarray:
-        """Pulse a tile of its own `n` times, `(rows, columns)`: SET and RESET pulses, cells written."""
+    def _for_loops(self, tile: Tile) -> Bench:
+        from cimsim.kernels.pulses_cpu import LINE, Bench
+
+        wide = self.memory.reshape(-1, LINE // 8)
+        views = wide, wide.view(np.int64), wide.view(np.float32)
+        wired, paired = tile.wires is not None, isinstance(self.design.scheme, DifferentialPair)
+        seen = tile.g_eff if wired else np.zeros((1, 1, 1))
+        columns = tile.cells.shape[2]
+        return Bench(*views, seen, tile.signals, self.mix, self.reference, columns, paired, wired, 1 / self.step)
+
+    def send(self, n: np.ndarray, lines: np.ndarray, key: np.ndarray) -> np.ndarray:
+        """Pulse the tile `n` times, `(lines, columns)`, on some word lines: SET and RESET pulses, cells written."""
         from cimsim.kernels import pulses_cpu
 
         n = np.ascontiguousarray(n, n.dtype if n.dtype == np.int32 else np.int64)
-        return pulses_cpu.send(n, self._arrays(tile), key)
+        return pulses_cpu.send(n, lines, self._arrays, key)
 
-    def coincide(self, tile: Tile, rows: np.ndarray, columns: np.ndarray, key: np.ndarray, threads: int) -> np.ndarray:
-        """Pulse a tile of its own where trains coincide; each thread takes some word lines. Returns as `send`."""
+    def coincide(
+        self,
+        rows: Trains,
+        columns: Trains,
+        corner: tuple[int, int],
+        key: np.ndarray,
+        pool: Executor | None,
+        threads: int,
+    ) -> np.ndarray:
+        """Pulse the tile where trains coincide; each thread of a pool takes some word lines. Returns as `send`.
+
+        `corner`: the numbers of the tile's first row and column among the lines of the trains.
+        """
         from cimsim.kernels import pulses_cpu
 
-        rows, columns, arrays = np.ascontiguousarray(rows), np.ascontiguousarray(columns), self._arrays(tile)
-        parts = [(s.start, s.stop) for s in cuts(rows.shape[1], pulses_cpu.share(rows.shape[1], threads))]
-        if len(parts) == 1:
-            return pulses_cpu.coincide(rows, columns, arrays, key, parts[0])
-        with ThreadPoolExecutor(len(parts)) as pool:
-            sent = pool.map(lambda part: pulses_cpu.coincide(rows, columns, arrays, key, part), parts)
-            totals: np.ndarray = sum(sent, np.zeros(3, np.int64))
+        arrays, height = self._arrays, len(self.lines)
+        if pool is None:
+            return pulses_cpu.coincide(rows, columns, arrays, key, (0, height), corner)
+        parts = [(s.start, s.stop) for s in cuts(height, pulses_cpu.share(height, threads))]
+        sent = pool.map(lambda part: pulses_cpu.coincide(rows, columns, arrays, key, part, corner), parts)
+        totals: np.ndarray = sum(sent, np.zeros(3, np.int64))
         return totals
 
-    def settled(self, tile: Tile, streams: Streams, *, exact: bool) -> Tile:
+    def settled(self, streams: Callable[[], Streams], *, exact: bool, keep: bool) -> Tile:
         """The tile after pulses: its signals follow already; pulsed cells start new trajectories.
 
-        The variance of reads, and exact wires if asked for, are made anew.
+        The variance of reads, and exact wires if asked for, are made anew. `keep`: it goes on lying here; else it is a
+        value, with arrays of its own.
         """
-        self._start_trajectories(tile, streams)
-        if exact and tile.wires is not None:
-            return tile.with_cells(tile.cells, self.design.scheme, folded=self.design.folded)
-        if tile.device.read_noise is None:
+        tile = self._tile
+        assert tile is not None
+        if tile.cells.trajectory is not None:
+            self._start_trajectories(tile, streams())
+        solve = exact and tile.wires is not None
+        if solve or tile.device.read_noise is not None:
+            made = (tile.device, tile.cells, tile.wires, self.design.scheme)
+            g_eff = self._solved(tile) if solve else tile.g_eff
+            self._tile = tile = Tile.make(*made, folded=self.design.folded, g_eff=g_eff)
+            self._arrays = self._for_loops(tile)
+        if keep:
             return tile
-        made = (tile.device, tile.cells, tile.wires, self.design.scheme)
-        return Tile.make(*made, folded=self.design.folded, g_eff=tile.g_eff)
+        self._tile = None
+        own = partial(np.array, order="C")
+        cells = tile.cells.each(own)
+        g_eff = cells.g if tile.g_eff is tile.cells.g else own(tile.g_eff)
+        return replace(tile, cells=cells, g_eff=g_eff)
+
+    def _solved(self, tile: Tile) -> np.ndarray:
+        """Effective conductances, the wires solved for the cells as they are now."""
+        assert tile.wires is not None
+        g = np.ascontiguousarray(tile.device.conductance(tile.cells))
+        return np.array(effective_conductance(g, tile.wires))
 
     def _start_trajectories(self, tile: Tile, streams: Streams) -> None:
         """Where cells drift, the loops work on what they show now; a pulsed cell was written at that."""
+        from cimsim.kernels.pulses_cpu import G
+
         cells, law = tile.cells, tile.device.retention
-        if cells.trajectory is None or law is None:
-            return
+        assert cells.trajectory is not None
+        assert law is not None
         pulsed = np.flatnonzero(cells.pulses != self._before)
-        assert self._now is not None
-        written = self._now.ravel()[pulsed]
+        written = np.moveaxis(self.memory[..., G], -1, 0).ravel()[pulsed]
         cells.g.reshape(-1)[pulsed] = written
         flat = cells.trajectory.reshape(len(cells.trajectory), -1)
         flat[:, pulsed] = law.draw(written, streams.rng("retention"))
-
-    def _arrays(self, tile: Tile) -> Bench:
-        from cimsim.kernels.pulses_cpu import Bench
-
-        cells = tile.cells
-        arrays = (self.state, self._now, tile.g_eff, cells.pulses, cells.seconds, tile.signals)
-        paired = isinstance(self.design.scheme, DifferentialPair)
-        return Bench(*arrays, self.mix, self.reference, paired, tile.wires is not None, self.step)
 
 
 def _follows(tile: Tile, design: Design) -> bool:
@@ -134,19 +176,31 @@ def _follows(tile: Tile, design: Design) -> bool:
     return steady and known and isinstance(device.update, AffineUpdate) and backend_name(tile.cells.g) == "numpy"
 
 
-def _state(tile: Tile) -> np.ndarray:
-    """The numbers of every cell, `(rows, columns, arrays, 8)`, see `kernels.pulses_cpu.Bench`."""
+def _memory(tile: Tile) -> np.ndarray:
+    """A cache line for every cell, `(rows, columns, arrays, 8)`, with its law; its state is still to be laid out."""
+    from cimsim.kernels.pulses_cpu import BEND, HIGH, LINE, LOW, SHIFT, SIGMA
+
     device, cells = tile.device, tile.cells
     law, limits, g = device.update, device.limits(cells), device.conductance(cells)
     assert isinstance(law, AffineUpdate)
     own, span = law.own(cells.variation), spans(limits)
-    (bend_up, step_up), (bend_down, step_down) = (law.course(own, span, up=up) for up in (True, False))
-    low, high = (np.where(cells.stuck == WORKING, end, g) for end in limits)
-    up, down = (np.maximum(bend_up, -STEEPEST), step_up * span), (np.maximum(bend_down, -STEEPEST), step_down * span)
-    state = np.empty((*cells.shape[1:], cells.shape[0], 8))
-    for k, number in enumerate((g, low, *up, high, *down, own["c2c"] * span)):
-        state[..., k] = np.moveaxis(np.broadcast_to(number, cells.shape), 0, -1)
-    return state
+    memory = _aligned((*cells.shape[1:], cells.shape[0], LINE // 8), LINE)
+    wide, narrow = np.moveaxis(memory, 2, 0), np.moveaxis(memory.view(np.float32), 2, 0)
+    for word, end in zip((LOW, HIGH), limits, strict=True):
+        wide[..., word] = np.where(cells.stuck == WORKING, end, g)
+    for down in (0, 1):
+        bend, step = law.course(own, span, up=not down)
+        narrow[..., BEND + down], narrow[..., SHIFT + down] = np.maximum(bend, -STEEPEST), step * span
+    narrow[..., SIGMA] = own["c2c"] * span
+    return memory
+
+
+def _aligned(shape: tuple[int, ...], line: int) -> np.ndarray:
+    """Zeros of float64 that start at a whole cache line."""
+    size = math.prod(shape)
+    room = np.zeros(size + line // 8)
+    start = -room.ctypes.data % line // 8
+    return room[start : start + size].reshape(shape)
 
 
 def _mix(tile: Tile, scheme: WeightScheme) -> tuple[np.ndarray, float]:

@@ -46,9 +46,9 @@ def noise(like: Array, streams: Streams, role: str, row: int = 0) -> Noise:
 def pulse_kernels_for(x: Array) -> ModuleType:
     """The module of loops of training by pulses for arrays of the library that holds `x`."""
     if backend_name(x) == "numpy":
-        from cimsim.kernels import pulses_cpu
+        from cimsim.kernels import pulses_steps
 
-        return pulses_cpu
+        return pulses_steps
     from cimsim.kernels import pulses_plain
 
     return pulses_plain

@@ -2,7 +2,7 @@
 
 A cell's law is the affine map of `device_models.update.AffineUpdate`: one pulse takes the distance x from the end where
 it starts to (1 + bend) x + shift, plus noise of standard deviation sigma. Draws go by counter: those of a block of
-rows are fixed by the key, the block and the sample, whatever part of a tile a thread works on.
+rows are fixed by the key and the block, whatever part of a tile a thread works on.
 """
 
 from __future__ import annotations
@@ -13,13 +13,19 @@ import numpy as np
 from numba import njit
 
 from cimsim.kernels.philox import normal_pair, philox
+from cimsim.kernels.pulses_trains import BITS, Trains
 
-G, LOW, BEND_UP, SHIFT_UP, HIGH, BEND_DOWN, SHIFT_DOWN, SIGMA = range(8)
-LONGEST_TRAIN = 62  # bits of a word, less that of the sign
-_SIGN = np.uint64(1) << np.uint64(63)
-_BITS = _SIGN - np.uint64(1)
+# A cell is a cache line: words of eight bytes, then, side by side for pulses up and down, numbers of four.
+G, LOW, HIGH, RECEIVED, CLOCK = range(5)
+BEND, SHIFT, SIGMA = 10, 12, 14
+LINE = 64  # bytes
 _BLOCK = 16  # rows whose cells stay in the cache while a batch of samples passes
+_TAKEN = 512  # weights gathered before they are pulsed, or a few more
 _LOOPED = 32  # pulses of a train that are followed one by one
+_VECTOR = 8  # counters at a time
+_NONE: Any = np.uint64(0)
+_ODD, _PAIRS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)
+_NIBBLES, _BYTES = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)
 
 _compiled = njit(nogil=True, error_model="numpy", cache=True)
 _compiled_loosely = njit(nogil=True, fastmath=True, error_model="numpy", cache=True)
@@ -29,40 +35,35 @@ _inlined = njit(inline="always")
 class Bench(NamedTuple):
     """The arrays of one tile under pulses, all written in place.
 
-    state: (rows, columns, arrays, 8), the numbers named at the top for every cell, a cache line each; the two of a pair
-    lie side by side. Cells that are stuck have low = high = g. g (arrays, rows, columns): conductances again, siemens.
-    seen: the same behind the wires, `g` itself without. received, clock: pulses, seconds since the last. signals:
-    (rows, signals * columns) float32. mix: (signals, arrays), what `signals` makes of `seen`; reference: what it takes
-    of array 0's last column. paired: arrays 0 and 1 are the two cells of a weight. step: nominal, siemens.
+    wide, whole, narrow: the same memory as float64, int64 and float32, a row for every cell with what is named at the
+    top: conductance, ends of its window (siemens), pulses received, seconds since the last; bend, shift, sigma. Cells
+    go by row, column and array, so that the two of a pair are neighbours; cells that are stuck have low = high = g.
+    seen: (arrays, rows, columns) conductances behind the wires, where there are some. signals: (rows, signals *
+    columns) float32. mix: (signals, arrays), what `signals` makes of conductances; reference: what it takes of array
+    0's last column. columns: of cells. paired: arrays 0 and 1 are the two cells of a weight. per_step: nominal pulses
+    per siemens.
     """
 
-    state: Any
-    g: Any
+    wide: Any
+    whole: Any
+    narrow: Any
     seen: Any
-    received: Any
-    clock: Any
     signals: Any
     mix: Any
     reference: float
+    columns: int
     paired: bool
     wired: bool
-    step: float
+    per_step: float
 
 
-def pulse_trains(values: np.ndarray, gains: np.ndarray, lengths: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Random trains `(batch, lines)` uint64: a pulse in each of a sample's `lengths` slots with chance |value| gain.
+def send(n: np.ndarray, lines: np.ndarray, bench: Bench, key: np.ndarray) -> np.ndarray:
+    """Send `n` (lines, columns) signed pulses to the word lines numbered `lines`, in rising order.
 
-    The top bit holds the value's sign. Chances above 1 are 1.
+    Returns SET and RESET pulses sent, and how often a working cell took some.
     """
-    out = np.zeros(values.shape, np.uint64)
-    _pulse_trains(values, gains, lengths, key, out)
-    return out
-
-
-def send(n: np.ndarray, bench: Bench, key: np.ndarray) -> np.ndarray:
-    """Send `n` (rows, columns) signed pulses; returns SET and RESET pulses sent, and working cells that took some."""
     totals = np.zeros(3, np.int64)
-    _send(n, bench, key, totals)
+    _send(n, lines, bench, key, totals)
     return totals
 
 
@@ -72,222 +73,202 @@ def share(rows: int, threads: int) -> int:
     return _BLOCK * -(-blocks // threads)
 
 
-def coincide(rows: np.ndarray, columns: np.ndarray, bench: Bench, key: np.ndarray, part: tuple[int, int]) -> np.ndarray:
+def coincide(
+    rows: Trains, columns: Trains, bench: Bench, key: np.ndarray, part: tuple[int, int], corner: tuple[int, int]
+) -> np.ndarray:
     """Pulse the word lines of a `part` where trains of rows and columns coincide, sample by sample; returns as `send`.
 
-    `rows` (batch, rows) and `columns` (batch, columns) are `pulse_trains`; equal signs lower a weight.
+    Lines of trains are numbered through all tiles: the tile's first row and column are its `corner`. Equal signs lower
+    a weight.
     """
     totals = np.zeros(3, np.int64)
-    _coincide(rows, columns, bench, key, part[0], part[1], totals)
+    _coincide(rows, columns, bench, key, part, corner, totals)
     return totals
 
 
-def whole_steps(owed: np.ndarray, gradient: np.ndarray, rate: float, step: float, most: int) -> np.ndarray:
-    """Take `rate * gradient` off `owed`, in place, and of that the whole steps, at most `most`, which are returned."""
-    n = np.zeros(owed.shape, np.int32)
-    _whole_steps(owed, gradient, np.float64(rate), np.float64(step), most, n)
-    return n
-
-
 @_compiled
-def _whole_steps(owed: Any, gradient: Any, rate: Any, step: Any, most: Any, n: Any) -> None:
-    columns = owed.shape[1]
-    for r in range(owed.shape[0]):
-        debts, slopes = owed[r], gradient[r]
-        due = 0
+def _send(n: Any, lines: Any, bench: Any, key: Any, totals: Any) -> None:
+    columns = n.shape[1]
+    taken = _scratch(_BLOCK * columns)
+    rows, places, counts, _, _ = taken
+    m, block = _NONE, 0
+    for j in range(len(lines)):
+        r, wanted = lines[j], n[j]
+        some = wanted[0]
         for c in range(columns):
-            debts[c] -= rate * slopes[c]
-            due += abs(debts[c]) >= step
-        if due == 0:
+            some |= wanted[c]
+        if some == 0:
             continue
-        sent = n[r]
+        if r // _BLOCK != block:
+            _pulse(bench, taken, m, (key, block, 0), totals)
+            m, block = _NONE, r // _BLOCK
         for c in range(columns):
-            if abs(debts[c]) >= step:
-                sent[c] = min(max(np.trunc(debts[c] / step), -most), most)
-                debts[c] -= sent[c] * step
-
-
-@_compiled_loosely
-def _pulse_trains(values: Any, gains: Any, lengths: Any, key: Any, out: Any) -> None:
-    """Four slots a counter, line after line without a branch: compilers make vector instructions of it."""
-    lines = values.shape[1]
-    limits = np.empty(lines, np.uint32)
-    for b in range(values.shape[0]):
-        for k in range(lines):
-            limits[k] = np.uint32(min(np.float64(abs(values[b, k])) * gains[b] * 4294967296.0, 4294967295.0))
-        for q in range((lengths[b] + 3) // 4):
-            shift = np.uint64(4 * q)
-            for k in range(lines):
-                w0, w1, w2, w3 = philox(np.uint32(k), np.uint32(b), np.uint32(q), key[2], key[0], key[1])
-                limit = limits[k]
-                slots = np.uint64(w0 < limit) | np.uint64(w1 < limit) << np.uint64(1)
-                slots |= np.uint64(w2 < limit) << np.uint64(2) | np.uint64(w3 < limit) << np.uint64(3)
-                out[b, k] |= slots << shift
-        inside = (np.uint64(1) << np.uint64(lengths[b])) - np.uint64(1)
-        for k in range(lines):
-            train = out[b, k] & inside
-            out[b, k] = train | _SIGN if train != 0 and values[b, k] < 0 else train
+            if wanted[c] != 0:
+                rows[m], places[m], counts[m] = r, c, wanted[c]
+                m += np.uint64(1)
+    _pulse(bench, taken, m, (key, block, 0), totals)
 
 
 @_compiled
-def _send(n: Any, bench: Any, key: Any, totals: Any) -> None:
-    rows, columns = n.shape
-    taken, touched = _scratch(columns)
-    lines, places, counts, _, _ = taken[0]
-    for start in range(0, rows, _BLOCK):
-        m = 0
-        for r in range(start, min(start + _BLOCK, rows)):
-            before, wanted = m, n[r]
-            some = np.int64(0)
-            for c in range(columns):
-                some |= wanted[c]
-            if some != 0:
-                for c in range(columns):
-                    if wanted[c] != 0:
-                        lines[m], places[m], counts[m] = r, c, wanted[c]
-                        m += 1
-            touched[r - start] = m > before
-        if m:
-            _pulse(bench, taken, m, (key, start // _BLOCK, 0), totals)
-            _refresh(bench, start, min(start + _BLOCK, rows), touched)
-
-
-@_compiled
-def _coincide(rows: Any, columns: Any, bench: Any, key: Any, first: int, last: int, totals: Any) -> None:
-    n_columns = columns.shape[1]
-    active, trains = np.empty(n_columns + 1, np.int32), np.empty(n_columns + 1, np.uint64)
-    taken, touched = _scratch(n_columns)
-    lines, places, counts, _, _ = taken[0]
-    for start in range(first, last, _BLOCK):
-        touched[:] = False
-        for b in range(rows.shape[0]):
-            m_active, there = 0, columns[b]
-            for c in range(n_columns):
-                active[m_active], trains[m_active] = c, there[c]
-                m_active += there[c] != 0
-            m = 0
-            for r in range(start, min(start + _BLOCK, last)):
-                train = rows[b, r]
-                if train == 0:
-                    continue
-                before = m
-                for j in range(m_active):
-                    lines[m], places[m] = r, j
-                    m += (train & trains[j] & _BITS) != 0
-                touched[r - start] |= m > before
-            for k in range(m):
-                train, other = rows[b, lines[k]], trains[places[k]]
-                pulses = _ones(train & other & _BITS)
-                counts[k] = pulses if (train ^ other) & _SIGN else -pulses
-                places[k] = active[places[k]]
-            if m:
-                _pulse(bench, taken, m, (key, start // _BLOCK, b), totals)
-        _refresh(bench, start, min(start + _BLOCK, last), touched)
+def _coincide(rows: Any, columns: Any, bench: Any, key: Any, part: Any, corner: Any, totals: Any) -> None:
+    width, samples = bench.signals.shape[1] // bench.mix.shape[0], len(rows.counts)
+    lines, words, ends = rows.lines, rows.words, rows.counts
+    others, trains = columns.lines, columns.words
+    taken = _scratch(_TAKEN + width)
+    rows_taken, places, counts, _, _ = taken
+    at, first, last = np.empty(samples, np.int64), np.empty(samples, np.int64), np.empty(samples, np.int64)
+    for b in range(samples):
+        at[b] = np.searchsorted(lines[b, : ends[b]], part[0] + corner[0])
+        there = others[b, : columns.counts[b]]
+        first[b], last[b] = np.searchsorted(there, corner[1]), np.searchsorted(there, corner[1] + width)
+    for start in range(part[0], part[1], _BLOCK):
+        stop = min(start + _BLOCK, part[1]) + corner[0]
+        m, turn = _NONE, 0
+        for b in range(samples):
+            while at[b] < ends[b] and lines[b, at[b]] < stop:
+                line, train = lines[b, at[b]] - corner[0], words[b, at[b]]
+                at[b] += 1
+                before, there, slots = m, trains[b], train & BITS
+                for j in range(np.uint64(first[b]), np.uint64(last[b])):  # unsigned: no check for numbers below 0
+                    places[m] = j
+                    m += np.uint64((slots & there[j]) != 0)
+                for k in range(before, m):
+                    other = np.uint64(places[k])
+                    equal = np.int64((train ^ there[other]) >> np.uint64(63)) ^ 1
+                    counts[k] = _ones(slots & there[other]) * (1 - 2 * equal)
+                    rows_taken[k], places[k] = line, others[b, other] - corner[1]
+                if m >= _TAKEN:
+                    _pulse(bench, taken, m, (key, start // _BLOCK, turn), totals)
+                    m, turn = _NONE, turn + 1
+        _pulse(bench, taken, m, (key, start // _BLOCK, turn), totals)
 
 
 @_inlined
-def _scratch(columns: int) -> Any:
-    """Room for the weights of a block that take pulses, see `_pulse`, and for which rows hold any."""
-    size = _BLOCK * columns + 4
-    lines, places, counts = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
-    taken = lines, places, counts, np.zeros(size, np.int32), np.empty(size, np.float32)
-    cells = np.empty(2 * size, np.uint64), np.empty(2 * size, np.float64), np.empty(2 * size, np.int64)
-    return (taken, cells), np.zeros(_BLOCK, np.bool_)
+def _scratch(size: int) -> Any:
+    """Room for weights that take pulses: their lines, columns and signed counts, normal numbers, and random words."""
+    lines, places, counts = np.empty(size + 1, np.int32), np.empty(size + 1, np.int32), np.empty(size + 1, np.int32)
+    room = size + 4 * _VECTOR
+    return lines, places, counts, np.empty(room, np.float32), (np.empty(room, np.uint32), np.empty(room, np.uint32))
 
 
 @_compiled
-def _pulse(bench: Any, taken: Any, m: int, draws: Any, totals: Any) -> None:
-    """Pulse `m` weights of a block of rows; the k-th of them takes the k-th normal number of this block and sample.
+def _pulse(bench: Any, taken: Any, m: Any, draws: Any, totals: Any) -> None:
+    """Pulse `m` weights of a block of rows, one after the other; the k-th takes the k-th number of this block and turn.
 
-    `taken` holds their lines, columns and signed counts, and room for pulses to the other cell and for numbers. Arrays
-    are taken out of their tuples once: numba counts references at every access. Directions are indices, not branches,
-    which a processor would have to guess.
+    The loops take arrays out of their tuples once: numba counts references at every access.
     """
-    state, g, paired, per_step = bench.state, bench.g, bench.paired, np.float64(1 / bench.step)
-    (lines, places, counts, room, z), (where, shown, sizes) = taken
-    key, block, sample = draws
-    ups, downs, written, done = np.int64(0), np.int64(0), np.int64(0), 0
-    _normals(z, (m + 3) // 4, np.uint32(block), np.uint32(sample), key)
-    if paired:
-        for k in range(m):
-            r, c, other = np.uint64(lines[k]), np.uint64(places[k]), np.uint64(counts[k] > 0)
-            above = (state[r, c, other, G] - state[r, c, other, LOW]) * per_step + 1e-6
-            room[k] = min(abs(counts[k]), np.int32(max(above, 0.0)))
-    for k in range(m):
+    if m == 0:
+        return
+    key, block, turn = draws
+    _normals(taken[3], taken[4], m, np.uint32(block), np.uint32(turn), key)
+    if bench.paired:
+        _pulse_pairs(bench, taken, m, draws, totals)
+    else:
+        _pulse_cells(bench, taken, m, totals)
+
+
+@_compiled
+def _pulse_cells(bench: Any, taken: Any, m: Any, totals: Any) -> None:
+    """Weights of one cell that is pulsed, less a cell that is not: a reference of their own, or of their line."""
+    wide, whole, narrow, seen, wired = bench.wide, bench.whole, bench.narrow, bench.seen, bench.wired
+    signals, own, columns = bench.signals, bench.mix.shape[1] == 2, np.uint64(bench.columns)
+    plus, minus = bench.mix[0, 0], bench.mix[0, 1] if own else -bench.reference
+    lines, places, counts, z, _ = taken
+    ups, downs, written = np.int64(0), np.int64(0), np.int64(0)
+    for k in range(np.uint64(m)):
         r, c, n = np.uint64(lines[k]), np.uint64(places[k]), np.int64(counts[k])
-        own, lowered = np.uint64(paired and n < 0), np.int64(room[k])
-        n = abs(n) if paired else n
-        for half in range(2):
-            a, pulses = (np.uint64(1) - own, -lowered) if half == 0 else (own, n - lowered)
-            if pulses == 0:
-                continue
-            down = np.uint64(pulses < 0)
-            sign = 1.0 - 2.0 * down
-            size = abs(pulses)
-            ups += (pulses + size) >> 1
-            downs += (size - pulses) >> 1
-            low, high, before = state[r, c, a, LOW], state[r, c, a, HIGH], state[r, c, a, G]
-            end, bend = state[r, c, a, np.uint64(LOW) + np.uint64(3) * down], BEND_UP + np.uint64(3) * down
-            x, spread = _train(sign * (before - end), state[r, c, a, bend], state[r, c, a, bend + np.uint64(1)], size)
-            deviate = _another(r, c, sample, key) if half == 1 and lowered != 0 else z[k]
-            x += state[r, c, a, SIGMA] * spread * deviate
-            after = min(max(end + sign * x, low), high)
-            state[r, c, a, G] = after
-            working = low < high
-            written += working
-            where[done] = (a * g.shape[1] + r) * g.shape[2] + c
-            shown[done], sizes[done] = after, size * working
-            done += 1
-    _write(bench, (where, shown, sizes), done)
+        i = (r * columns + c) << np.uint64(own)
+        reference = i + np.uint64(1) if own else (r + np.uint64(1)) * columns - np.uint64(1)
+        size, before = abs(n), wide[i, G]
+        working, after = _train(wide, narrow, i, before, n, z[k])
+        wide[i, G] = after
+        whole[i, RECEIVED] += size * working
+        wide[i, CLOCK] *= not working
+        ups += (n + size) >> 1
+        downs += (size - n) >> 1
+        written += working
+        if wired:
+            seen[0, r, c] += (after - before) * _share(seen[0, r, c], before)
+            zero = seen[1, r, c] if own else seen[0, r, columns - np.uint64(1)]
+            signals[r, c] = plus * seen[0, r, c] + minus * zero
+        else:
+            signals[r, c] = plus * after + minus * wide[reference, G]
     totals[0] += ups
     totals[1] += downs
     totals[2] += written
 
 
 @_compiled
-def _write(bench: Any, cells: Any, m: int) -> None:
-    """Put new conductances, pulses and clocks where they belong: a pass of its own, for its loads need not wait."""
-    where, shown, sizes = cells
-    g, seen, received, clock = bench.g.ravel(), bench.seen.ravel(), bench.received.ravel(), bench.clock.ravel()
-    if bench.wired:
-        for k in range(m):
-            i = where[k]
-            share = min(seen[i] / g[i], 1.0) if g[i] > 0 else 1.0
-            seen[i] += (shown[k] - g[i]) * share
-    for k in range(m):
-        i = where[k]
-        g[i] = shown[k]
-        received[i] += sizes[k]
-        clock[i] = clock[i] * (sizes[k] == 0)
-
-
-@_compiled_loosely
-def _normals(z: Any, quarter: int, block: Any, sample: Any, key: Any) -> None:
-    """4 * quarter normal numbers."""
-    for q in range(quarter):
-        a, b, c, d = philox(np.uint32(q), block, sample, key[2], key[0], key[1])
-        z[q], z[q + quarter] = normal_pair(a, b)
-        z[q + 2 * quarter], z[q + 3 * quarter] = normal_pair(c, d)
-
-
-@_compiled
-def _another(r: Any, c: Any, sample: Any, key: Any) -> Any:
-    """A normal number for the second cell of a pair."""
-    a, b, _, _ = philox(np.uint32(r), np.uint32(c), np.uint32(sample), key[3], key[0], key[1])
-    return normal_pair(a, b)[0]
+def _pulse_pairs(bench: Any, taken: Any, m: Any, draws: Any, totals: Any) -> None:
+    """Weights of two cells: the one against the change is lowered while there is room, then the other raised."""
+    wide, whole, narrow, seen, wired = bench.wide, bench.whole, bench.narrow, bench.seen, bench.wired
+    signals, mix, columns, per_step = bench.signals, bench.mix, np.uint64(bench.columns), bench.per_step
+    width = np.uint64(signals.shape[1] // mix.shape[0])
+    lines, places, counts, z, _ = taken
+    key, block, turn = draws
+    ups, downs, written = np.int64(0), np.int64(0), np.int64(0)
+    for k in range(np.uint64(m)):
+        r, c, n = np.uint64(lines[k]), np.uint64(places[k]), abs(np.int64(counts[k]))
+        first, raised = (r * columns + c) << np.uint64(1), np.uint64(counts[k] < 0)
+        other = first + np.uint64(1) - raised
+        room = (wide[other, G] - wide[other, LOW]) * per_step + 1e-6
+        lowered = min(n, np.int64(max(room, 0.0)))
+        ups, downs = ups + n - lowered, downs + lowered
+        for half in range(2):
+            a, size = (np.uint64(1) - raised, lowered) if half == 0 else (raised, n - lowered)
+            if size == 0:
+                continue
+            i = first + a
+            deviate = _another(k, block, turn, key) if half == 1 and lowered != 0 else z[k]
+            before = wide[i, G]
+            working, after = _train(wide, narrow, i, before, size if half else -size, deviate)
+            wide[i, G] = after
+            whole[i, RECEIVED] += size * working
+            wide[i, CLOCK] *= not working
+            written += working
+            if wired:
+                seen[a, r, c] += (after - before) * _share(seen[a, r, c], before)
+        for s in range(np.uint64(mix.shape[0])):
+            ends = (seen[0, r, c], seen[1, r, c]) if wired else (wide[first, G], wide[first + np.uint64(1), G])
+            signals[r, s * width + c] = mix[s, 0] * ends[0] + mix[s, 1] * ends[1]
+    totals[0] += ups
+    totals[1] += downs
+    totals[2] += written
 
 
 @_inlined
-def _train(x: Any, bend: Any, shift: Any, n: Any) -> Any:
-    """Distance gone after n pulses without noise, and the standard deviation of their noise over that of one."""
-    if n == 1:
-        return x + bend * x + shift, 1.0
-    if n <= _LOOPED:
-        variance = 0.0
-        for _ in range(n):
+def _share(seen: Any, g: Any) -> Any:
+    """Share of a cell's conductance that is seen through the wires."""
+    return min(seen / g, 1.0) if g > 0 else 1.0
+
+
+@_inlined
+def _train(wide: Any, narrow: Any, i: Any, before: Any, n: Any, deviate: Any) -> Any:
+    """Whether cell number `i` works, and its conductance after `n` signed pulses.
+
+    Directions are indices, not branches, which a processor would have to guess.
+    """
+    down = np.uint64(n < 0)
+    sign = 1.0 - 2.0 * down
+    low, high, end = wide[i, LOW], wide[i, HIGH], wide[i, np.uint64(LOW) + down]
+    bend, shift = np.float64(narrow[i, np.uint64(BEND) + down]), np.float64(narrow[i, np.uint64(SHIFT) + down])
+    x, spread, size = sign * (before - end), 1.0, abs(n)
+    if size <= _LOOPED:
+        x += bend * x + shift
+        variance = 1.0
+        for _ in range(size - 1):
             x += bend * x + shift
             variance = variance * (1 + bend) * (1 + bend) + 1.0
-        return x, np.sqrt(variance)
+        spread = np.sqrt(variance)
+    else:
+        x, spread = _long_train(x, bend, shift, size)
+    x += narrow[i, SIGMA] * spread * deviate
+    return low < high, min(max(end + sign * x, low), high)
+
+
+@_compiled
+def _long_train(x: Any, bend: Any, shift: Any, n: Any) -> Any:
+    """Distance gone after n pulses without noise, and the standard deviation of their noise over that of one."""
     if abs(bend) < 1e-12:
         return x + shift * n, np.sqrt(np.float64(n))
     rate = np.log1p(bend)
@@ -297,29 +278,40 @@ def _train(x: Any, bend: Any, shift: Any, n: Any) -> Any:
 
 
 @_compiled
-def _refresh(bench: Any, first: int, last: int, touched: Any) -> None:
-    """What the rows that were touched deliver now. Benches have one or two arrays, and pairs no reference column."""
-    seen, signals, mix, reference = bench.seen, bench.signals, bench.mix, bench.reference
-    width, end = signals.shape[1] // mix.shape[0], seen.shape[2] - 1
-    for r in range(first, last):
-        if not touched[r - first]:
-            continue
-        zero = reference * seen[0, r, end]
-        for s in range(mix.shape[0]):
-            if mix.shape[1] == 1:
-                for c in range(width):
-                    signals[r, s * width + c] = mix[s, 0] * seen[0, r, c] - zero
-            else:
-                plus, minus = mix[s, 0], mix[s, 1]
-                for c in range(width):
-                    signals[r, s * width + c] = plus * seen[0, r, c] + minus * seen[1, r, c]
+def _normals(z: Any, words: Any, m: Any, block: Any, turn: Any, key: Any) -> None:
+    """At least `m` normal numbers, in whole vectors; words first: two short loops become vector instructions."""
+    half = -(-m // (4 * _VECTOR)) * (2 * _VECTOR)
+    _draw(words, half // 2, block, turn, key)
+    _normal(z, words, half)
+
+
+@_compiled_loosely
+def _draw(words: Any, quarter: Any, block: Any, turn: Any, key: Any) -> None:
+    first, second = words
+    for q in range(quarter):
+        first[q], second[q], first[q + quarter], second[q + quarter] = philox(
+            np.uint32(q), block, turn, key[2], key[0], key[1]
+        )
+
+
+@_compiled_loosely
+def _normal(z: Any, words: Any, half: Any) -> None:
+    first, second = words
+    for q in range(half):
+        z[q], z[q + half] = normal_pair(first[q], second[q])
+
+
+@_compiled
+def _another(k: Any, block: Any, turn: Any, key: Any) -> Any:
+    """A normal number for the second cell of a pair."""
+    a, b, _, _ = philox(np.uint32(k), np.uint32(block), np.uint32(turn), key[3], key[0], key[1])
+    return normal_pair(a, b)[0]
 
 
 @_inlined
 def _ones(x: Any) -> Any:
-    """Bits that are set."""
-    n = 0
-    while x:
-        x &= x - np.uint64(1)
-        n += 1
-    return n
+    """Bits that are set (Warren, Hacker's Delight, 5-1): no branch to guess."""
+    x -= (x >> np.uint64(1)) & _ODD
+    x = (x & _PAIRS) + ((x >> np.uint64(2)) & _PAIRS)
+    x = (x + (x >> np.uint64(4))) & _NIBBLES
+    return np.int64((x * _BYTES) >> np.uint64(56))

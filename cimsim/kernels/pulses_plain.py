@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from cimsim.backend import generator
+from device_models.streams import Streams
 from device_models.window import Array
 
 
@@ -24,6 +26,18 @@ def pulse_trains(values: Array, gains: Array, lengths: Array, rng: Any) -> Array
 def coincidences(rows: Array, columns: Array) -> Array:
     """Signed pulses `(rows, columns)` of one sample, from its trains (lines, slots): equal signs lower a weight."""
     return -np.rint(rows @ columns.T).astype(np.int64)
+
+
+def signs_above(gradient: Array, limit: float) -> Array:
+    """-1 and 1 against the gradient where its size is above a limit, else 0."""
+    return (-np.sign(gradient) * (np.abs(gradient) > limit)).astype(np.int64)
+
+
+def rounded(gradient: Array, worth: float, most: int, streams: Streams) -> Array:
+    """Whole numbers of mean `worth * gradient`: rounded away from 0 with the chance of what is left, at most `most`."""
+    pulses = worth * gradient
+    chance = generator(gradient, streams, "round").random(gradient.shape)
+    return (np.sign(pulses) * np.minimum(np.floor(np.abs(pulses) + chance), most)).astype(np.int64)
 
 
 def whole_steps(owed: Array, gradient: Array, rate: float, step: float, most: int) -> Array:

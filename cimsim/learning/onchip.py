@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from cimsim.backend import to_host, to_library_of
 from cimsim.chip import AnyMatrix, Chip
 from cimsim.crossbar.draws import Draws
+from cimsim.crossbar.held import held_product, holds_outputs
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulser, Pulses, at_limit
 from cimsim.crossbar.side import Place
@@ -161,6 +162,7 @@ class _Run:
         like = self.matrices[0].tiles[0, 0].signals
         places = [streams.at("layer", k) for k in range(len(self.matrices))]
         self.draws = [(Draws(place, like), Draws(place.at("back"), like)) for place in places]
+        self.bare = chip.spec.neurons is None  # nothing stands behind the bit lines
         self.batches, self.seen = 0, 0
         self.history: list[dict[str, float]] = []
         self.kept = self._snapshot()
@@ -203,7 +205,8 @@ class _Run:
     def _signals(self, x: Array, y: np.ndarray) -> Signals:
         products, transposed = list[Product](), list[Product]()
         for matrix, (there, back) in zip(self.matrices, self.draws, strict=True):
-            products.append(self.chip.sensed(len(products), matrix, there))
+            sensed = self.chip.sensed(len(products), matrix, there)
+            products.append(partial(held_product, matrix) if self.bare and holds_outputs(matrix) else sensed)
             transposed.append(partial(_transposed, matrix, draws=back, backward=self.backward))
         row, self.seen = self.seen, self.seen + len(x)
         draws = {"seed": self.streams.seed, "row": row}
@@ -240,16 +243,5 @@ class _Run:
 def _transposed(matrix: AnyMatrix, d: Array, draws: Draws, backward: Backward) -> Array:
     """The product `d @ w.T`: by the weights the cells hold now, or by a read of the tiles from their bit lines."""
     if backward == "digital":
-        return _by_held_weights(matrix, d)
+        return held_product(matrix, d, back=True)
     return matrix.rmatmul(d, draws)
-
-
-def _by_held_weights(matrix: AnyMatrix, d: Array) -> Array:
-    """The product with the weights that the cells hold: where tiles keep outputs' worth of them, without a copy."""
-    if not isinstance(matrix, AnalogMatrix) or not all(tile.folded for tile in matrix.tiles.values()):
-        return d @ matrix.weights().T.astype(d.dtype)
-    e = np.zeros_like(d, shape=(len(d), matrix.shape[0]))
-    for (r, c), tile in matrix.tiles.items():
-        e[:, matrix.rows[r]] += d[:, matrix.columns[c]] @ tile.signals.T
-    e *= np.float32(matrix.weight_scale / matrix.design.device.window.span)
-    return e

@@ -66,11 +66,14 @@ class Step:
         """Siemens of one cell per unit of weight."""
         return siemens_per_weight(self.matrix)
 
-    def pulse(self, n: Array, *, both: bool = False) -> tuple[AnalogMatrix, Pulses]:
-        """Send `n` signed pulses per weight, `(rows, columns)` integers; `both`: to both cells of a pair."""
-        pulser = self._pulser
-        send = pulser.pulse_both if both else pulser.pulse
-        return send(self.matrix, n, self.streams, exact=self.exact)
+    def pulse(self, n: Array, *, rows: np.ndarray | None = None, both: bool = False) -> tuple[AnalogMatrix, Pulses]:
+        """Send `n` signed pulses per weight, `(rows, columns)` integers; `both`: to both cells of a pair.
+
+        `rows`: the numbers of the word lines that `n` is about, rising; None is all of them.
+        """
+        if both:
+            return self._pulser.pulse_both(self.matrix, n, self.streams, exact=self.exact)
+        return self._pulser.pulse(self.matrix, n, self.streams, exact=self.exact, rows=rows)
 
     def coincide(self, x: Lines, d: Lines, lengths: np.ndarray) -> tuple[AnalogMatrix, Pulses]:
         """Send trains of pulses along both sides' lines, sample by sample: where they coincide, weights change."""

@@ -7,12 +7,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from cimsim.backend import generator
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulses
+from cimsim.kernels import pulse_kernels_for
 from cimsim.learning.rules.base import PulseRule, Step
 from device_models.parameters import IntPair
-from device_models.streams import Streams
 from device_models.window import Array
 
 
@@ -31,11 +30,11 @@ class PulseCount(PulseRule):
 
     def update(self, step: Step) -> tuple[AnalogMatrix, Pulses]:
         """Round the changes to pulses and send them."""
-        worth = self._worth(step)
-        if self.rounding == "nearest":
-            n = (np.sign(worth) * np.floor(np.abs(worth) + 0.5)).astype(np.int64)
-        else:
-            n = rounded(worth, step.streams)
+        if self.rounding == "stochastic":
+            slopes, worth = (self._worth(step), 1.0) if self.states else (step.gradient, -step.rate / step.weight_step)
+            return step.pulse(pulse_kernels_for(slopes).rounded(slopes, worth, self.max_pulses, step.streams))
+        wanted = self._worth(step)
+        n = (np.sign(wanted) * np.floor(np.abs(wanted) + 0.5)).astype(np.int64)
         return step.pulse(np.clip(n, -self.max_pulses, self.max_pulses))
 
     def _worth(self, step: Step) -> Array:
@@ -45,9 +44,3 @@ class PulseCount(PulseRule):
         whole = step.matrix.weight_scale * step.matrix.design.scheme.cell_worth()
         up, down = (n / whole for n in self.states)
         return step.change * np.where(step.change > 0, up, down)
-
-
-def rounded(worth: Array, streams: Streams) -> Array:
-    """Whole numbers whose mean is `worth`: rounded away from 0 with the chance of what is left."""
-    shift = generator(worth, streams, "round").random(worth.shape)
-    return (np.sign(worth) * np.floor(np.abs(worth) + shift)).astype(np.int64)

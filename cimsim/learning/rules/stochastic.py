@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 
 from cimsim.backend import to_host
@@ -12,13 +11,8 @@ from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Lines, Pulses
 from cimsim.learning.rules.base import PulseRule, Step
 
-
-class Chances(NamedTuple):
-    """For each sample: the chance of a pulse per unit of input and of error, and the number of slots of its trains."""
-
-    x: np.ndarray
-    d: np.ndarray
-    lengths: np.ndarray
+if TYPE_CHECKING:
+    from cimsim.kernels.pulses_trains import Chances
 
 
 class StochasticPulses(PulseRule):
@@ -44,15 +38,8 @@ class StochasticPulses(PulseRule):
 
     def chances(self, step: Step) -> Chances:
         """Chances and lengths of the trains of each sample."""
+        from cimsim.kernels import pulses_trains
+
         worth = step.rate / step.weight_step  # pulses per unit of change
-        x, d = (to_host(np.abs(side).max(axis=1)).astype(np.float64) for side in (step.x, step.d))
-        if self.manage_length:
-            lengths = np.clip(np.ceil(worth * x * d), 1, self.length).astype(np.int64)
-        else:
-            lengths = np.full(len(x), self.length)
-        factor = np.sqrt(worth / lengths)
-        if not self.manage_probabilities:
-            return Chances(factor, factor, lengths)
-        tiny = np.finfo(np.float64).tiny  # where a side is 0 there are no pulses, whatever the other's chance
-        ratio = np.sqrt((d + tiny) / (x + tiny))
-        return Chances(factor * ratio, factor / ratio, lengths)
+        x, d, flags = to_host(step.x), to_host(step.d), (self.manage_length, self.manage_probabilities)
+        return pulses_trains.chances(x, d, worth, self.length, own_lengths=flags[0], shared=flags[1])

@@ -31,24 +31,28 @@ def symmetry_points(device: Device, cells: Cells, streams: Streams) -> Array:
     law, own = device.update, device.update.own(cells.variation)
     up, down = (law.course(own, span, up=direction) for direction in (True, False))
 
-    def excess(x: Array) -> Array:
-        return law.gain(x, *up) - law.gain(1 - x, *down)
+    courses = [np.broadcast_to(number, cells.shape).ravel() for number in (*up, *down)]
 
-    return limits.g_min + span * _root(excess, np.zeros_like(cells.g), np.ones_like(cells.g))
+    def excess(x: Array, which: Array | slice = slice(None)) -> Array:
+        numbers = [number[which] for number in courses]
+        return law.gain(x, *numbers[: len(up)]) - law.gain(1 - x, *numbers[len(up) :])
+
+    return limits.g_min + span * _roots(excess, np.zeros_like(cells.g).ravel()).reshape(cells.shape)
 
 
-def _root(excess: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    """Where `excess`, above 0 at `low` and below at `high`, is 0: at once where it is straight, else by halving."""
-    first, last = excess(low), excess(high)
+def _roots(excess: Callable[..., Array], low: Array) -> Array:
+    """Where `excess`, above 0 at `low` = 0 and below at 1, is 0: at once where it is straight, else by halving."""
+    first, last = excess(low), excess(low + 1)
     alike = np.maximum(np.abs(first), np.abs(last)) < TINY
-    straight = first / np.where(first == last, 1.0, first - last)
-    if np.all(alike | ((first > 0) & (last < 0) & (np.abs(excess(straight)) < TINY))):
-        return np.where(alike, (low + high) / 2, straight)
-    for _ in range(HALVINGS):
+    roots = np.where(alike, 0.5, first / np.where(first == last, 1.0, first - last))
+    bent = np.flatnonzero(~(alike | ((first > 0) & (last < 0) & (np.abs(excess(roots)) < TINY))))
+    low, high = low[bent], low[bent] + 1
+    for _ in range(HALVINGS if len(bent) else 0):
         middle = (low + high) / 2
-        rising = excess(middle) > 0
+        rising = excess(middle, bent) > 0
         low, high = np.where(rising, middle, low), np.where(rising, high, middle)
-    return np.where(alike, 0.5, (low + high) / 2)
+    roots[bent] = (low + high) / 2
+    return roots
 
 
 def _by_pulses(device: Device, cells: Cells, streams: Streams) -> Array:

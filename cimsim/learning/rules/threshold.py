@@ -7,9 +7,9 @@ from pydantic import Field
 
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulses
+from cimsim.kernels import pulse_kernels_for
 from cimsim.learning.rules.base import PulseRule, Step
 from device_models.parameters import Siemens
-from device_models.window import Array
 
 
 class ThresholdVerify(PulseRule):
@@ -25,7 +25,7 @@ class ThresholdVerify(PulseRule):
 
     def update(self, step: Step) -> tuple[AnalogMatrix, Pulses]:
         """Write the weights that change by more than the threshold."""
-        return step.rewrite(np.where(_above(step, self.threshold), step.change, 0.0))
+        return step.rewrite(np.where(np.abs(step.gradient) > _limit(step, self.threshold), step.change, 0.0))
 
 
 class ThresholdSign(PulseRule):
@@ -39,9 +39,9 @@ class ThresholdSign(PulseRule):
 
     def update(self, step: Step) -> tuple[AnalogMatrix, Pulses]:
         """One pulse to each weight that changes by more than the threshold."""
-        return step.pulse((np.sign(step.change) * _above(step, self.threshold)).astype(np.int64))
+        return step.pulse(pulse_kernels_for(step.gradient).signs_above(step.gradient, _limit(step, self.threshold)))
 
 
-def _above(step: Step, threshold: float) -> Array:
-    """Where the change of a cell is above a threshold in siemens."""
-    return np.abs(step.gradient) > threshold / (step.siemens * step.rate)
+def _limit(step: Step, threshold: float) -> float:
+    """The gradient at which the change of a cell is a threshold in siemens."""
+    return threshold / (step.siemens * step.rate)

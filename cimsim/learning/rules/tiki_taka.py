@@ -11,17 +11,21 @@ from pydantic import Field
 
 from cimsim.backend import to_library_of
 from cimsim.crossbar.draws import Draws
+from cimsim.crossbar.held import held_product, holds_outputs
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulser, Pulses
 from cimsim.crossbar.reference import ReferenceCell
 from cimsim.crossbar.rewriting import write_cells
+from cimsim.kernels import pulse_kernels_for
 from cimsim.learning.rules.base import PulseRule, Step
-from cimsim.learning.rules.pulse_count import PulseCount, rounded
+from cimsim.learning.rules.pulse_count import PulseCount
 from cimsim.learning.rules.symmetry import symmetry_points
 from device_models.errors import InputError
 from device_models.streams import Streams
 from device_models.update import StepUpdate
 from device_models.window import Array
+
+MOST = 2**30  # pulses of a transfer: no limit of its own
 
 
 @dataclass
@@ -50,8 +54,10 @@ class TikiTaka(PulseRule):
       Frontiers in Artificial Intelligence 4, 699148 (2021).
 
     `fast` is the rule that pulses A, `fast_rate` its learning rate over that of the layer; the papers use
-    `StochasticPulses`. A is read with the device's read noise and through its wires, but by no converters. References
-    are written with the device's programming error. The range of A is the layer's largest weight.
+    `StochasticPulses`. A is read with the device's read noise and through its wires, but by no converters: an ADC
+    calibrated for the layer has no code for 0, so a line of zeros would drive the weights at every transfer, and its
+    range is that of sums over many lines, of which a single one takes a few codes. References are written with the
+    device's programming error. The range of A is the layer's largest weight.
     """
 
     version: Literal[1, 2] = 2
@@ -72,7 +78,8 @@ class TikiTaka(PulseRule):
         a.batches += 1
         if a.batches % self.every:
             return step.matrix, sent
-        matrix, more = step.pulse(self._transferred(a, step))
+        lines = self._turn(a, step.matrix.shape[0])
+        matrix, more = step.pulse(self._transferred(a, step, lines), rows=lines)
         return matrix, sent + more
 
     def check(self, matrix: AnalogMatrix) -> None:
@@ -90,24 +97,26 @@ class TikiTaka(PulseRule):
             got = f"pulses that cancel at {share:.0%} of the window of '{device.name}'"
             raise InputError("TikiTaka", rule, got, "choose another rule or device")
 
-    def _transferred(self, a: Auxiliary, step: Step) -> Array:
-        """Read the lines whose turn it is: pulses `(rows, columns)` for the weights."""
-        rows = step.matrix.shape[0]
+    def _turn(self, a: Auxiliary, rows: int) -> np.ndarray:
+        """The numbers of the word lines whose turn it is, rising."""
         turn = (a.line + np.arange(min(self.lines, rows))) % rows
         a.line = int(turn[-1] + 1) % rows
-        chosen = np.zeros_like(step.x, shape=(len(turn), rows))
-        for k, r in enumerate(turn):
-            chosen[k, r] = 1
-        read = a.matrix.matmul(chosen, Draws(step.streams.at("transfer"), a.matrix.tiles[0, 0].signals))
-        worth = self.transfer * read / step.weight_step
-        n = np.zeros_like(a.hidden, dtype=np.int64)
-        for k, r in enumerate(turn):
-            if self.version == 1:
-                n[r] = rounded(worth[k], step.streams.at("transfer", k))
-                continue
-            a.hidden[r] += worth[k]
-            n[r] = np.clip(np.trunc(a.hidden[r]), -1, 1).astype(np.int64)
-            a.hidden[r] -= n[r]
+        return np.sort(turn).astype(np.int32)
+
+    def _transferred(self, a: Auxiliary, step: Step, lines: np.ndarray) -> Array:
+        """Read some lines of A: pulses `(lines, columns)` for the weights."""
+        chosen = np.zeros_like(step.x, shape=(len(lines), step.matrix.shape[0]))
+        chosen[np.arange(len(lines)), lines] = 1
+        if holds_outputs(a.matrix):
+            read = held_product(a.matrix, chosen)
+        else:
+            read = a.matrix.matmul(chosen, Draws(step.streams.at("transfer"), a.matrix.tiles[0, 0].signals))
+        worth = self.transfer / step.weight_step
+        if self.version == 1:
+            return pulse_kernels_for(read).rounded(read, worth, MOST, step.streams.at("transfer"))
+        owed = a.hidden[lines] + worth * read
+        n = np.clip(np.trunc(owed), -1, 1).astype(np.int64)
+        a.hidden[lines] = owed - n
         return n
 
 

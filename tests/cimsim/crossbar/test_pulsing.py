@@ -16,7 +16,7 @@ from cimsim.crossbar.pulsing import Lines, Pulser, at_limit, pulse_energy
 from cimsim.crossbar.reference import ReferenceCell
 from cimsim.crossbar.rewriting import rewrite
 from cimsim.crossbar.wires import Wires
-from cimsim.kernels import pulses_cpu, pulses_plain
+from cimsim.kernels import pulses_plain, pulses_steps, pulses_trains
 from device_models import faults, read_noise, retention, update
 from device_models.device import Device
 from device_models.programming import VerifyLoop
@@ -160,7 +160,11 @@ def test_threads_change_nothing(scheme: WeightScheme, monkeypatch: pytest.Monkey
 
 def test_trains_have_the_chance_asked_for_and_keep_the_sign() -> None:
     values = np.tile(np.array([0.0, 0.02, -0.3, 1.0, 2.0]), (2000, 200))
-    trains = pulses_cpu.pulse_trains(values, np.full(2000, 1.0), np.full(2000, 7), Streams(0).key("trains"))
+    made = pulses_trains.pulse_trains(values, np.full(2000, 1.0), np.full(2000, 7), Streams(0).key("trains"))
+    trains = np.zeros(values.shape, np.uint64)
+    for row, lines, words, n in zip(trains, *made, strict=True):
+        assert (np.diff(lines[:n]) > 0).all()
+        row[lines[:n]] = words[:n]
     sign, bits = trains >> np.uint64(63), trains & np.uint64(2**63 - 1)
     slots = (bits[..., None] >> np.arange(10, dtype=np.uint64)) & np.uint64(1)
     assert not slots[..., 7:].any()
@@ -207,12 +211,45 @@ def test_whole_steps_are_the_same_in_both_forms() -> None:
     rng = np.random.default_rng(0)
     owed, gradient = rng.normal(size=(40, 30)), rng.normal(size=(40, 30))
     mine, theirs = owed.copy(), owed.copy()
-    n = pulses_cpu.whole_steps(mine, gradient, 0.5, 0.3, 4)
+    n = pulses_steps.whole_steps(mine, gradient, 0.5, 0.3, 4)
     m = pulses_plain.whole_steps(theirs, gradient, 0.5, 0.3, 4)
     assert np.array_equal(n, m)
     np.testing.assert_allclose(mine, theirs, atol=1e-15)
     np.testing.assert_allclose(mine + 0.3 * n, owed - 0.5 * gradient, atol=1e-14)
     assert np.abs(n).max() == 4
+
+
+def test_signs_are_the_same_in_both_forms() -> None:
+    gradient = np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32)
+    signs = pulses_steps.signs_above(gradient, 0.5)
+    assert np.array_equal(signs, pulses_plain.signs_above(gradient, 0.5))
+    assert np.array_equal(signs, np.where(np.abs(gradient) > 0.5, -np.sign(gradient), 0))
+
+
+@pytest.mark.parametrize("form", [pulses_steps, pulses_plain])
+def test_roundings_are_right_in_the_mean_and_never_off_by_one(form: Any) -> None:
+    gradient = np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32)
+    gradient[3] = 0.0
+    drawn = np.array([form.rounded(gradient, -1.7, 100, Streams(k)) for k in range(400)])
+    wanted = -1.7 * gradient
+    assert np.abs(drawn - wanted).max() < 1
+    assert not drawn[:, 3].any()
+    share = np.abs(wanted) % 1
+    z = (drawn.mean(axis=0) - wanted) / np.sqrt(np.maximum(share * (1 - share), 1e-3) / 400)
+    assert np.abs(z).max() < 5
+    assert z[gradient != 0].std() == pytest.approx(1.0, abs=0.1)
+    assert np.abs(form.rounded(gradient, -170.0, 3, Streams(0))).max() == 3
+
+
+@pytest.mark.parametrize("law", [LAWS[0], update.PowerStepUpdate(step_size=2e-6, gamma_up=1.0, c2c=0.01)], ids=str)
+def test_pulses_to_some_rows_are_those_of_counts_that_are_0_elsewhere(law: update.Update) -> None:
+    matrix, rows = made(law.replace(c2c=0.01), DifferentialPair()), np.array([1, 5, 15, 16, 19], np.int32)
+    n = np.zeros((20, 14), np.int64)
+    n[rows] = counts()[rows]
+    one, sent = Pulser(matrix).pulse(matrix, n, Streams(1))
+    other, again = Pulser(matrix).pulse(matrix, n[rows], Streams(1), rows=rows)
+    assert np.array_equal(one.weights(), other.weights())
+    assert (sent.up, sent.down) == (again.up, again.down)
 
 
 def test_energy_is_that_of_the_programming_slot_or_unknown() -> None:
@@ -270,3 +307,20 @@ def test_an_ideal_write_moves_weights_by_what_was_asked_within_the_window(scheme
     wanted = np.clip(matrix.weights() + change, -matrix.weight_scale, matrix.weight_scale)
     np.testing.assert_allclose(after.weights(), wanted, atol=1e-9)
     assert sent.written >= change.size * 0.9
+
+
+def test_a_write_corrects_what_a_noisy_read_saw() -> None:
+    matrix = made(LAWS[0], OffsetColumn(), read_noise=read_noise.ProportionalNoise(relative=0.02))
+    change = np.full((20, 14), 0.01)
+    after, _ = rewrite(matrix, change, Streams(0))
+    errors = []
+    for (_, c), (before, tile) in zip(
+        matrix.places, zip(matrix.tiles.values(), after.tiles.values(), strict=True), strict=True
+    ):
+        columns = matrix.columns[c].stop - matrix.columns[c].start
+        old, new = (t.cells.g[0, :, :columns] for t in (before, tile))
+        inside = (old > 2e-5) & (old < 9e-5)
+        errors.append(((new - old - 0.005 * WINDOW.span / matrix.weight_scale) / old)[inside])
+    z = np.concatenate(errors)
+    assert z.std() == pytest.approx(0.02, rel=0.2)
+    assert abs(z.mean()) < 5 * 0.02 / np.sqrt(len(z))
