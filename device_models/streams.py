@@ -7,6 +7,7 @@ and no result depends on the order or the number of workers.
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +43,7 @@ class Streams:
     def words(self, role: str) -> list[int]:
         """The place and role as eight 32-bit words."""
         names = [*map(str, self.place), role]
-        if any("/" in name for name in names):
-            raise InputError("streams", "a name must not hold '/', two places could share their draws", str(names))
         name = "/".join(names)
-        digest = hashlib.sha256(name.encode()).digest()
-        return [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 32, 4)]
+        if name.count("/") >= len(names):
+            raise InputError("streams", "a name must not hold '/', two places could share their draws", str(names))
+        return list(struct.unpack("<8I", hashlib.sha256(name.encode()).digest()))

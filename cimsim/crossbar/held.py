@@ -28,7 +28,9 @@ def held_product(matrix: AnalogMatrix | Replicas, x: Array, *, back: bool = Fals
     scale = np.float32(matrix.weight_scale / matrix.design.device.window.span)
     if len(matrix.tiles) == 1:
         signals = matrix.tiles[0, 0].signals
-        return (x @ (signals.T if back else signals)) * scale
+        y = x @ (signals.T if back else signals)
+        y *= scale
+        return y
     y = np.zeros_like(x, shape=(len(x), matrix.shape[not back]))
     for (r, c), tile in matrix.tiles.items():
         rows, columns = matrix.rows[r], matrix.columns[c]

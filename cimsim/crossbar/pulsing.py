@@ -63,6 +63,7 @@ class Pulser:
     def __init__(self, matrix: AnalogMatrix, *, in_place: bool = False) -> None:
         self.in_place = in_place
         self._benches = {place: Workbench.of(tile, matrix.design) for place, tile in matrix.tiles.items()}
+        self._followed = all(bench is not None for bench in self._benches.values())
         self._joules = pulse_energy(matrix.design.device)
         self._pool: ThreadPoolExecutor | None = None
 
@@ -119,7 +120,7 @@ class Pulser:
 
         Sample after sample, each with trains of its own number of slots, `lengths` `(batch,)`. `exact` as in `pulse`.
         """
-        if any(bench is None for bench in self._benches.values()):
+        if not self._followed:
             return self._one_by_one(matrix, x, d, lengths, streams, exact=exact)
         from cimsim.kernels import pulses_trains
 
