@@ -195,9 +195,9 @@ def changed(matrix: AnalogMatrix, tiles: Mapping[Place, Tile]) -> AnalogMatrix:
 
 def _among(n: Array, rows: np.ndarray, cut: slice) -> Array:
     """Counts of the given rows among those of a cut of all rows, the others 0."""
-    inside = (rows >= cut.start) & (rows < cut.stop)
+    first, last = np.searchsorted(rows, (cut.start, cut.stop))
     every = np.zeros_like(n, shape=(cut.stop - cut.start, n.shape[1]))
-    every[rows[inside] - cut.start] = n[inside]
+    every[(rows[first:last] - cut.start).tolist()] = n[first:last]
     return every
 
 

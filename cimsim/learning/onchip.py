@@ -205,8 +205,8 @@ class _Run:
     def _signals(self, x: Array, y: np.ndarray) -> Signals:
         products, transposed = list[Product](), list[Product]()
         for matrix, (there, back) in zip(self.matrices, self.draws, strict=True):
-            sensed = self.chip.sensed(len(products), matrix, there)
-            products.append(partial(held_product, matrix) if self.bare and holds_outputs(matrix) else sensed)
+            bare = self.bare and holds_outputs(matrix)
+            products.append(partial(held_product, matrix) if bare else self.chip.sensed(len(products), matrix, there))
             transposed.append(partial(_transposed, matrix, draws=back, backward=self.backward))
         row, self.seen = self.seen, self.seen + len(x)
         draws = {"seed": self.streams.seed, "row": row}
@@ -229,7 +229,8 @@ class _Run:
 
     def _snapshot(self) -> _Snapshot:
         """Copies of what further batches change."""
-        cells = {k: {p: t.cells.each(np.copy) for p, t in self.matrices[k].tiles.items()} for k in self.tuned}
+        copy = partial(np.copy, order="C")  # cells under pulses lie otherwise
+        cells = {k: {p: t.cells.each(copy) for p, t in self.matrices[k].tiles.items()} for k in self.tuned}
         return cells, [np.copy(a.bias) for a in self.network.weighted]
 
     def _made(self, cells: dict[int, dict[Place, Cells]], biases: list[Array]) -> Chip:

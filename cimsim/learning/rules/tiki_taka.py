@@ -106,7 +106,8 @@ class TikiTaka(PulseRule):
     def _transferred(self, a: Auxiliary, step: Step, lines: np.ndarray) -> Array:
         """Read some lines of A: pulses `(lines, columns)` for the weights."""
         chosen = np.zeros_like(step.x, shape=(len(lines), step.matrix.shape[0]))
-        chosen[np.arange(len(lines)), lines] = 1
+        turn = lines.tolist()  # lists index arrays of any library
+        chosen[list(range(len(turn))), turn] = 1
         if holds_outputs(a.matrix):
             read = held_product(a.matrix, chosen)
         else:
@@ -114,9 +115,9 @@ class TikiTaka(PulseRule):
         worth = self.transfer / step.weight_step
         if self.version == 1:
             return pulse_kernels_for(read).rounded(read, worth, MOST, step.streams.at("transfer"))
-        owed = a.hidden[lines] + worth * read
+        owed = a.hidden[turn] + worth * read
         n = np.clip(np.trunc(owed), -1, 1).astype(np.int64)
-        a.hidden[lines] = owed - n
+        a.hidden[turn] = owed - n
         return n
 
 

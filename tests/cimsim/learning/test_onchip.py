@@ -228,6 +228,13 @@ def test_what_comes_back_has_its_wires_solved() -> None:
     assert tuned.matrices[0] is chip.matrices[0]
 
 
+@pytest.mark.parametrize("scheme", [DifferentialPair(), OffsetColumn()], ids=str)
+def test_cells_that_come_back_lie_as_those_of_any_chip(scheme: WeightScheme) -> None:
+    chip, (x, y) = made(weights=scheme), blobs()
+    cells = fine_tune(chip, x, y, epochs=1)[0].matrices[1].tiles[0, 0].cells
+    assert all(a.flags.c_contiguous for a in (cells.g, cells.pulses, cells.seconds))
+
+
 def test_without_wires_how_often_they_are_solved_changes_nothing() -> None:
     chip, (x, y) = made(), blobs()
     one, other = (fine_tune(chip, x, y, epochs=1, refresh=refresh)[0] for refresh in (1, 1000))
