@@ -14,7 +14,7 @@ import device_models as dm
 from device_models.compact import CompactUpdate, pulse_array, state_of
 from device_models.device import SLOTS, Device
 from device_models.faults import STUCK_HRS, STUCK_LRS, CellFaults
-from device_models.programming import PolynomialError, SaturatingError, WriteVerify
+from device_models.programming import PolynomialError, SaturatingError, SpanError, WriteVerify
 from device_models.read_noise import ReadNoise
 from device_models.retention import LogTimeRelaxation, PowerLawDrift, TabulatedRetention
 from device_models.streams import Streams
@@ -61,6 +61,7 @@ def _(law: CellFaults, device: Device, streams: Streams) -> None:
 
 @follows.register(PolynomialError)
 @follows.register(SaturatingError)
+@follows.register(SpanError)
 def _(law: Any, device: Device, streams: Streams) -> None:
     for share in (0.25, 0.5, 0.75, 1.0):
         target = device.window.g_min + share * device.window.span
