@@ -12,15 +12,6 @@ from cimsim.backend import backend_name, to_host
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture(autouse=True)
-def _needs_a_gpu() -> None:
-    cupy = pytest.importorskip("cupy", reason="needs the extra `gpu`")
-    try:
-        cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        pytest.skip(f"needs a CUDA device: {error}")
-
-
 def noiseless() -> dm.Device:
     return dm.load("generic-rram").replace(read_noise=None)
 

@@ -16,15 +16,6 @@ pytestmark = pytest.mark.gpu
 ALL = Wires(word=1.0, bit=2.0, source=50.0, sense=20.0)
 
 
-@pytest.fixture(autouse=True)
-def _needs_a_gpu() -> None:
-    cupy = pytest.importorskip("cupy", reason="needs the extra `gpu`")
-    try:
-        cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        pytest.skip(f"needs a CUDA device: {error}")
-
-
 @pytest.mark.parametrize(
     "wires", [ALL, ALL.replace(drive="both"), Wires(word=1.0, sense=9.0), Wires(bit=1.0), Wires(sense=9.0)]
 )
