@@ -26,7 +26,7 @@ from device_models.window import Array
 
 Place = tuple[int, int]
 Tiles = Mapping[Place, Tile]
-NUMBERS, NUMBERS_ELSEWHERE = 2**18, 2**23  # inputs and currents at once, on the host and elsewhere
+NUMBERS, NUMBERS_ELSEWHERE = 3 * 2**16, 2**23  # inputs and currents at once, on the host (in its cache) and elsewhere
 LEAST, MOST = 64, 8192  # samples at once
 ONE = np.ones(1, np.float32)
 UNMADE = LineErrors(np.zeros(0), np.zeros(0))
