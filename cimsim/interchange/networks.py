@@ -13,7 +13,7 @@ from cimsim.backend import to_host
 from cimsim.network.coding.base import Code
 from cimsim.network.conv import Conv2d
 from cimsim.network.firing import Count, FirstSpike, Integrating, Potential, Spiking
-from cimsim.network.layers import Dense, Heaviside, Layer, ReLU, Sigmoid, Tanh
+from cimsim.network.layers import Dense, Heaviside, Layer, ReLU, Sigmoid, Tanh, Unbiased
 from cimsim.network.network import Network
 from cimsim.network.neurons.discrete import DiscreteLIF
 from cimsim.network.norm import BatchNorm2d
@@ -25,6 +25,7 @@ from device_models.parameters import Parameters, to_dict
 _TIMED: tuple[type[Layer], ...] = (Spiking, Integrating, Count, FirstSpike, Potential)
 _CLASSES: tuple[type[Layer], ...] = (
     Dense,
+    Unbiased,
     Conv2d,
     MaxPool2d,
     AvgPool2d,

@@ -161,6 +161,22 @@ class Dense(Weighted):
         return x.T @ dy, dy.sum(axis=0)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Unbiased(Dense):
+    """A fully connected layer without biases, `y = x @ weight`: its `bias` has no effect and learns nothing."""
+
+    def __repr__(self) -> str:
+        return f"Unbiased({self.n_in} -> {self.n_out})"
+
+    def forward(self, x: Array, product: Product | None = None) -> Array:
+        """`product(x)`."""
+        return (product or self.multiply)(x)
+
+    def gradient(self, x: Array, dy: Array) -> tuple[Array, Array]:
+        """`x.T @ dy` and zeros."""
+        return x.T @ dy, np.zeros_like(self.bias)
+
+
 @dataclass(frozen=True)
 class ReLU(Layer):
     """The rectifier, `max(x, 0)`."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from cimsim.backend import Backend, is_array, to_device, to_host, to_library_of
 from cimsim.network.coding.base import Code, SampleDraws
-from cimsim.network.layers import Dense, Heaviside, Layer, Product, ReLU, Sigmoid, Tanh, Weighted
+from cimsim.network.layers import Dense, Heaviside, Layer, Product, ReLU, Sigmoid, Tanh, Unbiased, Weighted
 from device_models.errors import InputError, suggestion
 from device_models.streams import Streams
 from device_models.window import Array
@@ -283,21 +283,22 @@ class Network:
             dy = layer.backward(dy, values[i], values[i + 1], back)
 
 
-def mlp(sizes: Sequence[int], *, activation: str = "relu", seed: int = 0) -> Network:
+def mlp(sizes: Sequence[int], *, activation: str = "relu", bias: bool = True, seed: int = 0) -> Network:
     """A multilayer perceptron: Dense layers of these sizes with an activation between them, a name in `ACTIVATIONS`.
 
     Weights float32, normal with mean 0 and variance 2 / n_in for "relu" (He et al., ICCV 2015), 2 / (n_in + n_out)
-    else (Glorot and Bengio, AISTATS 2010); biases 0. Raises `InputError` for bad sizes or an unknown activation.
+    else (Glorot and Bengio, AISTATS 2010); biases 0, and none at all without `bias`. Raises `InputError` for bad sizes
+    or an unknown activation.
     """
     if len(sizes) < 2 or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
         raise InputError("mlp.sizes", "must be two or more integers above 0", list(sizes), "for digits, [64, 32, 10]")
     if activation not in ACTIVATIONS:
         raise InputError("mlp.activation", "unknown activation", activation, suggestion(activation, list(ACTIVATIONS)))
-    layers: list[Layer] = []
+    layers, kind = list[Layer](), Dense if bias else Unbiased
     for i, (n_in, n_out) in enumerate(pairwise(map(int, sizes))):
         variance = 2 / n_in if activation == "relu" else 2 / (n_in + n_out)
         normal = Streams(seed).at("mlp", "layer", i).rng("weight").standard_normal((n_in, n_out), dtype=np.float32)
-        layers += [Dense(normal * np.float32(variance**0.5), np.zeros(n_out, np.float32)), ACTIVATIONS[activation]()]
+        layers += [kind(normal * np.float32(variance**0.5), np.zeros(n_out, np.float32)), ACTIVATIONS[activation]()]
     return Network(tuple(layers[:-1]))
 
 

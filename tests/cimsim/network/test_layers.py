@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cimsim.network.layers import Dense, Heaviside, Layer, ReLU, Sigmoid, Tanh
+from cimsim.network.layers import Dense, Heaviside, Layer, ReLU, Sigmoid, Tanh, Unbiased
 from device_models.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -33,6 +33,15 @@ def test_dense_multiplies_by_the_products_it_is_given() -> None:
     x, d = np.ones((4, 3)), np.ones((4, 2))
     np.testing.assert_array_equal(layer.forward(x, lambda v: np.zeros((len(v), 2))), [[10.0, 20.0]] * 4)
     np.testing.assert_array_equal(layer.backward(d, x, x, lambda e: np.full((len(e), 3), 5.0)), np.full((4, 3), 5.0))
+
+
+def test_a_layer_without_biases_is_its_product_and_learns_none() -> None:
+    x, dy, w = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 2)), RNG.normal(size=(3, 2))
+    layer = Unbiased(w, np.array([10.0, 20.0]))
+    np.testing.assert_array_equal(layer.forward(x), x @ w)
+    np.testing.assert_array_equal(layer.gradient(x, dy)[0], Dense(w, np.zeros(2)).gradient(x, dy)[0])
+    np.testing.assert_array_equal(layer.gradient(x, dy)[1], [0, 0])
+    np.testing.assert_array_equal(layer.backward(dy, x, x @ w), dy @ w.T)
 
 
 @pytest.mark.parametrize(

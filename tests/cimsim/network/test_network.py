@@ -263,3 +263,12 @@ def test_products_labels_and_weights_must_match_the_network() -> None:
         "give every layer's"
     )
     assert refused(lambda: net.with_weights(pairs(net)[:1])) == expected
+
+
+def test_a_perceptron_without_biases_is_its_products() -> None:
+    net = mlp([5, 4, 3], bias=False, seed=1)
+    x = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    w, u = net.weights
+    np.testing.assert_allclose(net.forward(x), np.maximum(x @ w, 0) @ u, rtol=1e-6)
+    for kept, other in zip(net.weights, mlp([5, 4, 3], seed=1).weights, strict=True):
+        np.testing.assert_array_equal(kept, other)
