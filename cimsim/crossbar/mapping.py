@@ -17,7 +17,7 @@ from device_models.errors import InputError
 from device_models.parameters import RuleBroken, Variant
 from device_models.window import Array, Window
 
-Subtraction = Literal["analog", "digital"]
+Subtraction = Literal["analog", "digital"]  # of currents, or of what ADCs make of them
 MOST_BITS = 52  # of a sliced weight: float64 holds whole numbers up to here
 
 
@@ -33,7 +33,7 @@ class Reading(Protocol):
         """Whether the last driven line of a tile is a reference: it takes no input and is read by itself."""
 
     def analog(self) -> np.ndarray:
-        """Signals from arrays, `(signals, arrays)`: +1 and -1 where currents are added and subtracted, else 0."""
+        """Signals from arrays, `(signals, arrays)`: +1, -1 or a mirror's factor where currents are added, else 0."""
 
     def worths(self) -> tuple[float, ...]:
         """What each signal counts in an output."""
@@ -51,7 +51,7 @@ class WeightScheme(Variant):
 
     @abc.abstractmethod
     def analog(self) -> np.ndarray:
-        """Signals from arrays, `(signals, arrays)`: +1 and -1 where currents are added and subtracted, else 0."""
+        """Signals from arrays, `(signals, arrays)`: +1, -1 or a mirror's factor where currents are added, else 0."""
 
     @abc.abstractmethod
     def worths(self) -> tuple[float, ...]:
@@ -156,13 +156,14 @@ class OffsetColumn(WeightScheme):
 class BitSlices(WeightScheme):
     """Weights cut into `slices` digits of `bits` bits, each digit on a differential pair of its own.
 
-    |w| is rounded to slices x bits bits; digit s has weight 2^(bits s). Each slice has its own ADC, and slices are
-    added with their weights digitally.
+    |w| is rounded to slices x bits bits; digit s has weight 2^(bits s). Slices are added by weight behind an ADC
+    each ("digital"), or as currents scaled by mirrors before one ADC for all ("analog": Xue et al., ISSCC 2019, 24.1).
     """
 
     slices: int = Field(default=4, ge=1, le=16)
     bits: int = Field(default=2, ge=1, le=8)
     subtract: Subtraction = "analog"
+    add: Subtraction = "digital"
 
     @model_validator(mode="after")
     def _in_whole_numbers(self) -> Self:
@@ -188,14 +189,16 @@ class BitSlices(WeightScheme):
         return window.quantise(window.g_min + digits * (window.span / (self.radix - 1)))
 
     def analog(self) -> np.ndarray:
-        """One signal per slice, or per slice and sign."""
+        """One signal per slice, or per slice and sign; of slices added as currents one in all, or one per sign."""
         pair = np.array([[1.0, -1.0]]) if self.subtract == "analog" else np.eye(2)
-        return np.kron(np.eye(self.slices), pair)
+        mirrors = np.array([[self._worth(s) for s in range(self.slices)]])
+        return np.kron(np.eye(self.slices) if self.add == "digital" else mirrors, pair)
 
     def worths(self) -> tuple[float, ...]:
         """2^(bits s) for slice s, over the largest whole number; the minus side of a pair counts less than 0."""
         signs = (1.0,) if self.subtract == "analog" else (1.0, -1.0)
-        return tuple(sign * self._worth(s) for s in range(self.slices) for sign in signs)
+        worths = [self._worth(s) for s in range(self.slices)] if self.add == "digital" else [1.0]
+        return tuple(sign * worth for worth in worths for sign in signs)
 
     def check(self, window: Window) -> None:
         """A slice needs as many levels as its digit has values."""

@@ -73,7 +73,7 @@ class Tile:
         law, analog = device.read_noise, scheme.analog()
         signals, variance, drawn = _by_signal(g_eff, analog), None, None
         if law is not None and law.gaussian:
-            variance = _flat(_by_signal(_read_variance(law, cells, g, g_eff), np.abs(analog)))
+            variance = _flat(_by_signal(_read_variance(law, cells, g, g_eff), analog**2))
         elif law is not None:
             drawn = analog
         folded = folded and law is None and not _solved_by_input(device, wires)

@@ -55,6 +55,7 @@ NOISY_CELLS = [
     (DifferentialPair(subtract="digital"), 2.0),
     (OffsetColumn(), 2.0 * 4.0),
     (BitSlices(slices=2, bits=2), 2.0 * (1 + 4**2) * (3 / 15) ** 2),
+    (BitSlices(slices=2, bits=2, add="analog"), 2.0 * (1 + 4**2) * (3 / 15) ** 2),
 ]
 
 

@@ -21,7 +21,12 @@ WINDOW = Window(g_min=2e-6, g_max=1e-4)
 weights = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, max_side=6), elements=st.floats(-1, 1))
 subtractions = st.sampled_from(["analog", "digital"])
 sizes = st.tuples(st.integers(1, 16), st.integers(1, 8)).filter(lambda size: size[0] * size[1] <= MOST_BITS)
-slices = st.builds(lambda size, how: BitSlices(slices=size[0], bits=size[1], subtract=how), sizes, subtractions)
+slices = st.builds(
+    lambda size, how, add: BitSlices(slices=size[0], bits=size[1], subtract=how, add=add),
+    sizes,
+    subtractions,
+    subtractions,
+)
 schemes = st.one_of(st.builds(DifferentialPair, subtract=subtractions), st.just(OffsetColumn()), slices)
 
 
@@ -137,12 +142,15 @@ def test_slices_beyond_exact_whole_numbers_are_refused() -> None:
         (OffsetColumn(), 1, 1),
         (BitSlices(slices=3, bits=2), 6, 3),
         (BitSlices(slices=3, bits=2, subtract="digital"), 6, 6),
+        (BitSlices(slices=3, bits=2, add="analog"), 6, 1),
+        (BitSlices(slices=3, bits=2, subtract="digital", add="analog"), 6, 2),
     ],
 )
 def test_signals_and_arrays(scheme: WeightScheme, arrays_per_tile: int, signals: int) -> None:
     assert scheme.analog().shape == (signals, arrays_per_tile)
     assert len(scheme.targets(random_weights(4, 3), WINDOW)) == arrays_per_tile
-    assert set(np.unique(scheme.analog())) <= {-1.0, 0.0, 1.0}
+    factors = set(np.unique(np.abs(scheme.analog())))
+    assert factors <= ({3 / 63, 12 / 63, 48 / 63, 0.0} if signals < 3 and arrays_per_tile == 6 else {0.0, 1.0})
 
 
 @given(st.integers(2, 256), schemes)
