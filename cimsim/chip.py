@@ -49,6 +49,8 @@ class ChipSpec(Parameters):
         v_read: word-line voltage of a full-scale input, volts.
         tiles: tiles on the chip; None takes as many as are needed.
         neurons: neuron circuits that take the bit-line currents directly, in place of ADCs.
+        weight_range: the weight that spans the window in every layer, beyond which weights are cut; None takes each
+            layer's largest. Training on the chip from the start needs room.
     """
 
     device: Device
@@ -62,6 +64,7 @@ class ChipSpec(Parameters):
     v_read: Volts = Field(default=0.2, gt=0)
     tiles: int | None = Field(default=None, ge=1)
     neurons: Integrate | None = None
+    weight_range: float | None = Field(default=None, gt=0, le=1e6)
 
     @field_validator("device", mode="before")
     @classmethod
@@ -95,7 +98,8 @@ class ChipSpec(Parameters):
         """What the tiles of every layer share."""
         wires = None if self.wires is None or self.wires.ideal else self.wires
         back = (self.back_dac, self.back_adc)
-        return Design(self.device, self.tile, self.weights, self.dac, self.adc, wires, self.v_read, *back)
+        read = (self.dac, self.adc, wires, self.v_read, *back)
+        return Design(self.device, self.tile, self.weights, *read, self.weight_range)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

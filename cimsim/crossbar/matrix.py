@@ -24,7 +24,8 @@ from device_models.window import Array
 class Design:
     """What every tile of a matrix shares: the choices of a chip's designer.
 
-    `dac` and `adc` serve `matmul`, `back_dac` and `back_adc` the transposed read; None is ideal.
+    `dac` and `adc` serve `matmul`, `back_dac` and `back_adc` the transposed read; None is ideal. `weight_range` is the
+    weight that spans the window, None the matrix's own largest.
     """
 
     device: Device
@@ -36,6 +37,7 @@ class Design:
     v_read: float
     back_dac: DAC | None = None
     back_adc: AnyADC | None = None
+    weight_range: float | None = None
 
     @property
     def folded(self) -> bool:
@@ -86,7 +88,7 @@ class AnalogMatrix:
         """Fabricate tiles for a weight matrix `(n_in, n_out)`, map it, write it and verify it."""
         rows = cuts(w.shape[0], design.tile[0])
         columns = cuts(w.shape[1], design.scheme.data_columns(design.tile[1]))
-        scale = float(np.abs(w).max()) or 1.0
+        scale = design.weight_range or float(np.abs(w).max()) or 1.0
         tiles, reports = {}, []
         for r, c in _grid(rows, columns):
             targets = _targets(w[rows[r], columns[c]], scale, design)
@@ -257,7 +259,7 @@ def _grid(rows: tuple[slice, ...], columns: tuple[slice, ...]) -> Iterator[Place
 
 def _targets(w: np.ndarray, scale: float, design: Design) -> np.ndarray:
     """Target conductances of one tile."""
-    return design.scheme.targets(np.asarray(w, np.float64) / scale, design.device.window)
+    return design.scheme.targets(np.clip(np.asarray(w, np.float64) / scale, -1, 1), design.device.window)
 
 
 def _written(targets: np.ndarray, design: Design, streams: Streams) -> tuple[Tile, WriteReport]:

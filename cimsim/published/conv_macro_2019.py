@@ -108,7 +108,7 @@ def run(effort: Effort) -> Result:
     by_bits = {mode: (results, [measured(mode, result_bits=b) for b in results]) for mode in MODES}
     label = "test accuracy (%)"
     curves = (
-        Curve("cells", "spread of resistances", label, by_spread),
+        Curve("spread of cells", "relative standard deviation of both states", label, by_spread),
         Curve("sense amplifiers", "bits of a result", label, by_bits),
     )
     return Result("conv-macro-2019", (*_design(), *rows), curves)

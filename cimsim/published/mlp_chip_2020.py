@@ -134,8 +134,8 @@ def _line_rows(lines: dict[str, tuple[float, float]]) -> tuple[Row, ...]:
     return (
         Row("largest voltage on a source line, 1T1R", None, own_volts * 1e3, "mV", note=note),
         Row("largest voltage on a source line, 2T2R", None, shared_volts * 1e3, "mV", note=note),
-        Row("error of products by source lines, 1T1R", None, 100 * own, note=note),
-        Row("error of products by source lines, 2T2R", None, 100 * shared, note=equal),
+        Row("error of products by source lines, 1T1R", None, 100 * own, "% of rms", note=note),
+        Row("error of products by source lines, 2T2R", None, 100 * shared, "% of rms", note=equal),
     )
 
 

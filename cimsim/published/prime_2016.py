@@ -102,7 +102,9 @@ def _accuracies(name: str, net: Network, reference: np.ndarray, test: tuple[np.n
 
 def _exact(seed: int) -> tuple[Row, ...]:
     note = "8-bit weights, 6-bit inputs, 256 rows, before any amplifier"
-    return (Row("composed products that are not exact", 0.0, 100 * composed_wrongly(seed), "%", "given", note),)
+    return (
+        Row("composed products that are not exact", 0.0, 100 * composed_wrongly(seed), "% of products", "given", note),
+    )
 
 
 def _mats() -> tuple[Row, ...]:
@@ -117,13 +119,14 @@ def _mats() -> tuple[Row, ...]:
             "cells in use, mean of five networks",
             UTILISATION,
             100 * float(np.mean(used)),
+            "% of cells",
             note="of the mats taken; what the paper divides by is open",
         ),
     )
 
 
 def _curves(measured: Callable[..., float], *, quick: bool) -> tuple[Curve, ...]:
-    label, weight_bits = "MLP-S, test accuracy (%)", (2, 8) if quick else (1, 2, 3, 4, 6, 8)
+    label, weight_bits = "MLP-S, test accuracy (%)", (2, 8) if quick else (2, 3, 4, 6, 8)
     drivers = (INPUT_BITS,) if quick else (DRIVER_BITS, INPUT_BITS)
     weights = {
         f"{k}-bit inputs": (weight_bits, [measured(weight_bits=b, input_bits=k) for b in weight_bits]) for k in drivers
