@@ -105,7 +105,7 @@ def run(effort: Effort) -> Result:
 
 def _rows(fitted: np.ndarray, spreads: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> tuple[Row, ...]:
     done, fewest = np.isfinite(fitted), int(np.argmin([np.median(n) for n in starts]))
-    flat = "a flat minimum: see the curve"
+    there = f"of those tried; in the median {np.median(starts[fewest]):g} epochs there"
     cells = fabricated(0.0, START, 0).matrices[0].copies[0].tiles[0, 0].cells.g.size
     spread_note = (
         f"by the spread of devices, sigma(ln change) = {FITTED_SPREAD}; {EPOCHS_ELSEWHERE:g} are also reported"
@@ -121,7 +121,7 @@ def _rows(fitted: np.ndarray, spreads: Sequence[np.ndarray], starts: Sequence[np
             "epochs",
             note="a pulse crosses up to two thirds of the window",
         ),
-        Row("start with the fewest epochs", START * 1e6, STARTS[fewest] * 1e6, "uS", note=flat),
+        Row("start with the fewest epochs", START * 1e6, STARTS[fewest] * 1e6, "uS", note=there),
         Row("memristors", 60.0, cells, "", "given"),
     )
 
