@@ -18,7 +18,7 @@ MEASURED = {
 }
 """Measured files that a notebook reads from the folder of real data."""
 
-LONG = ("02-from-measurement-to-accuracy", "03-wires-and-converters")
+LONG = ("02-from-measurement-to-accuracy", "03-wires-and-converters", "05-spiking")
 RUN = [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in LONG else []) for p in NOTEBOOKS]
 """The notebooks to run; long ones in `make notebooks`, which CI runs too."""
 
@@ -33,7 +33,7 @@ def run(path: Path, folder: Path) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    promised = {"01-accuracy-vs-device-noise", "03-wires-and-converters", *MEASURED}
+    promised = {"01-accuracy-vs-device-noise", "03-wires-and-converters", "05-spiking", *MEASURED}
     assert promised <= {path.stem for path in NOTEBOOKS}
 
 

@@ -71,6 +71,10 @@ class Spiking(Timed):
         """The spikes of input currents, from rest."""
         return integrate(self.by_sample(x), self.membrane)[1].reshape(x.shape)
 
+    def potentials(self, x: Array) -> Array:
+        """The potentials of input currents after each step, before any reset: at 1 or more the neuron fires."""
+        return integrate(self.by_sample(x), self.membrane)[0].reshape(x.shape)
+
     def backward(self, dy: Array, x: Array, y: Array, transposed: Product | None = None) -> Array:
         """Backpropagation through time with the surrogate in place of the derivative of a spike."""
         v, spikes = integrate(self.by_sample(x), self.membrane)

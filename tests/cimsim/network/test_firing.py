@@ -56,6 +56,14 @@ def test_samples_do_not_see_each_other() -> None:
     np.testing.assert_array_equal(layer.forward(x), np.concatenate(alone))
 
 
+def test_a_neuron_fires_where_its_potential_is_at_the_threshold() -> None:
+    x = np.random.default_rng(2).normal(0.4, 0.5, (3 * STEPS, 2))
+    layer = Spiking(STEPS, DiscreteLIF(decay=0.9))
+    v = layer.potentials(x)
+    np.testing.assert_array_equal(v >= 1, layer.forward(x) == 1)
+    np.testing.assert_allclose(v[1], np.where(v[0] >= 1, 0, 0.9 * v[0]) + x[1])
+
+
 def test_a_start_half_way_rounds_the_count_to_the_nearest() -> None:
     x = np.repeat([[0.3], [0.4], [0.24], [0.26]], 10, axis=0)
     layer = Spiking(10, DiscreteLIF(decay=1.0, reset="soft"), start=0.5)
