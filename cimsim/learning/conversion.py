@@ -9,6 +9,7 @@ import numpy as np
 
 from cimsim.backend import to_host
 from cimsim.network.coding.base import Code
+from cimsim.network.coding.given import Given
 from cimsim.network.coding.rate import RegularRate
 from cimsim.network.firing import Integrating, Potential, Spiking
 from cimsim.network.layers import Layer, ReLU, Weighted
@@ -47,7 +48,9 @@ def to_spiking(
         raise InputError("to_spiking.percentile", "must be above 50 and at most 100", percentile, "99.9 is usual")
     if net.code is not None:
         raise InputError("to_spiking.net", "must be a network without a code", net.code, "it is a spiking one already")
-    code = code or RegularRate(steps=steps)
+    code = RegularRate(steps=steps) if code is None else code
+    if not isinstance(code, Code) or isinstance(code, Given):
+        raise InputError("to_spiking.code", "must be a Code of values", code, "give RegularRate(steps=64), say")
     net, before, made = fold(net), 1.0, list[Layer]()
     _check_order(net.layers)
     values = net.trace(net.check(x))

@@ -12,6 +12,7 @@ from cimsim.backend import to_host
 from cimsim.network.firing import Spiking
 from cimsim.network.layers import Layer, Weighted
 from cimsim.network.network import LayerPass
+from device_models.errors import InputError
 from device_models.window import Array
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Activity:
 
 def activity(model: Traced, x: Array, *, seed: int = 0) -> Activity:
     """The activity of a network, or of the chip that carries it, on samples `x`. Raises `InputError` for a bad `x`."""
+    if not len(x):
+        raise InputError("x", "must hold at least one sample", "none")
     sums: list[_Sums] = []
     for start in range(0, len(x), PART):
         passes = model.trace(x[start : start + PART], seed=seed, row=start)

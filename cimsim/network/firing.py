@@ -30,7 +30,9 @@ class Timed(Layer):
     steps: int
 
     def by_sample(self, x: Array) -> Array:
-        """The vectors as (batch, steps, features)."""
+        """The vectors as (batch, steps, features). Raises `InputError` for vectors that make no whole samples."""
+        if len(x) % self.steps:
+            raise InputError(type(self).__name__, f"must be given samples of {self.steps} vectors each", len(x))
         return x.reshape(-1, self.steps, x.shape[-1])
 
 

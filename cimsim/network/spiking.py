@@ -64,6 +64,8 @@ def snn(  # noqa: PLR0913 (one argument for each choice)
     """
     code = _code(steps, code)
     law = _law(neuron, dt)
+    if surrogate is not None and not isinstance(surrogate, Surrogate):
+        raise InputError("snn.surrogate", "must be a Surrogate", surrogate, "give ArcTan(), say")
     hidden = Spiking(code.steps, law, surrogate or ARCTAN)
     made: list[Layer] = []
     for layer in _without_neurons(layers, image, seed):
@@ -74,6 +76,8 @@ def snn(  # noqa: PLR0913 (one argument for each choice)
 def _code(steps: int | None, code: Code | None) -> Code:
     if code is None:
         return RegularRate(steps=STEPS if steps is None else steps)
+    if not isinstance(code, Code):
+        raise InputError("snn.code", "must be a Code", code, "give RegularRate(steps=16), say")
     if steps not in (None, code.steps):
         raise InputError("snn.steps", f"must be the {code.steps} of the code", steps, "give one of the two")
     return code
@@ -85,6 +89,8 @@ def _law(neuron: DiscreteLIF | LIF | IF, dt: float | None) -> DiscreteLIF:
         if dt is not None:
             raise InputError("snn.dt", "has no meaning for a neuron without units", dt, "leave it out, or give a LIF")
         return neuron
+    if not isinstance(neuron, IF | LIF):
+        raise InputError("snn.neuron", "must be a DiscreteLIF, a LIF or an IF", neuron, "give DiscreteLIF(decay=0.9)")
     if dt is None:
         raise InputError("snn.dt", "must be given for a neuron in SI units (seconds)", "None", "give dt=1e-3, say")
     return discrete(neuron, dt).neuron

@@ -11,7 +11,7 @@ from cimsim import datasets
 from cimsim.learning.conversion import to_spiking
 from cimsim.learning.offchip import train
 from cimsim.network.build import AvgPool, Conv, Linear, MaxPool, cnn
-from cimsim.network.coding import Direct, RegularRate
+from cimsim.network.coding import Direct, Given, RegularRate
 from cimsim.network.evaluate import accuracy
 from cimsim.network.layers import Dense, ReLU
 from cimsim.network.network import Network, mlp
@@ -72,6 +72,7 @@ def test_convolutions_pools_and_norms_convert() -> None:
         ),
         (lambda: to_spiking(Network((*NET.layers, ReLU())), X), r"layers\[2\]: must be the last layer, got ReLU"),
         (lambda: to_spiking(to_spiking(NET, X), X), "must be a network without a code"),
+        (lambda: to_spiking(NET, X, code=Given(steps=4)), r"to_spiking\.code: must be a Code of values, got Given"),
         (lambda: to_spiking(NET, X, percentile=0.999), "must be above 50 and at most 100, got 0.999"),
         (lambda: to_spiking(NET, 20 * X).forward(20 * X), "x: must lie between 0 and 1"),
         (lambda: to_spiking(NET, X[:, :5]), "x: must have 64 features per sample"),

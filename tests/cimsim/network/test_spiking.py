@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from cimsim.network.activity import activity
 from cimsim.network.build import AvgPool, Conv, Linear
 from cimsim.network.coding import Direct, Given, LinearLatency, PoissonRate, RegularRate
 from cimsim.network.firing import Spiking
@@ -110,6 +111,11 @@ def test_gradients_reach_every_layer(readout: str) -> None:
             r"LIF: the time step must be at most the shortest time constant, 0\.005 s, got 0\.006 s",
         ),
         (lambda: snn([20, 3], readout="counts"), "snn.readout: unknown read-out, got counts; did you mean 'count'"),  # type: ignore[arg-type]
+        (lambda: snn([20, 3], code="rate"), r"snn\.code: must be a Code, got rate"),  # type: ignore[arg-type]
+        (lambda: snn([20, 3], neuron="LIF", dt=1e-3), r"snn\.neuron: must be a DiscreteLIF"),  # type: ignore[arg-type]
+        (lambda: snn([20, 3], surrogate="arctan"), r"snn\.surrogate: must be a Surrogate"),  # type: ignore[arg-type]
+        (lambda: activity(snn([20, 3]), X[:0]), "x: must hold at least one sample, got none"),
+        (lambda: snn([20, 3]).layers[1].forward(X[:5]), "Spiking: must be given samples of 16 vectors each, got 5"),
         (lambda: snn([Linear(3)]), r"snn\.layers: must be integers"),
         (lambda: snn([20, 3]).forward(X[:, :5]), r"x: must have 20 features per sample, got shape \(6, 5\)"),
         (lambda: snn([20, 3]).forward(2 * X), "x: must lie between 0 and 1"),

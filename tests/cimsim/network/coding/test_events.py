@@ -56,3 +56,25 @@ def test_windows_that_cannot_be() -> None:
     ragged = good[0]._replace(time=np.zeros(2))
     with pytest.raises(InputError, match="as many x, y, polarities and times"):
         to_raster([ragged], (1, 1), steps=5, dt=MS)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "sentence"),
+    [
+        ("x", np.array([0.5]), r"events\.x: must be an array on one axis of integers, got float64 of shape \(1,\)"),
+        ("y", [0], r"events\.y: must be an array .*, got list"),
+        ("polarity", np.array([-1]), r"events\.polarity: must be an array on one axis of bool, True for ON, got int64"),
+        ("time", np.array([[0.0]]), r"events\.time: must be .* seconds, got float64 of shape \(1, 1\)"),
+    ],
+)
+def test_arrays_of_another_form_are_refused(part: str, values: object, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        to_raster([events((0, 0, 1, 0.0))._replace(**{part: values})], (1, 1), steps=5, dt=MS)
+
+
+def test_sensor_and_steps_are_whole() -> None:
+    good = [events((0, 0, 1, 0.0))]
+    with pytest.raises(InputError, match=r"steps: must be a whole number, got 4\.5"):
+        to_raster(good, (1, 1), steps=4.5, dt=MS)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"sensor: must be a whole number, got 1\.5"):
+        to_raster(good, (1, 1.5), steps=4, dt=MS)  # type: ignore[arg-type]
