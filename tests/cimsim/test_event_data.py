@@ -8,7 +8,7 @@ import pytest
 import cimsim as cim
 from cimsim.datasets import Events
 from cimsim.datasets.nmnist import SENSOR
-from cimsim.network.coding import DeltaModulation, Given, to_raster
+from cimsim.network.coding import DeltaModulation, Given, delayed, to_raster
 from cimsim.network.neurons import DiscreteLIF
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_data")]
@@ -22,15 +22,18 @@ def linear(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, penalty: float) -> 
 
 
 def test_spoken_digits_by_delta_modulation_of_a_filter_bank() -> None:
-    """The network: 92.3 %, the linear read-out 89.0 % of 300 recordings."""
+    """The linear read-out: 89.0 % of 300 recordings; the network 92.3 %, and with axonal delays 97.3 %."""
     (x, y), (x_test, y_test) = cim.datasets.load("spoken-digits")
     code = DeltaModulation(threshold=0.1)  # 6 dB
     spikes, spikes_test = (code.encode(part.reshape(len(part), 50, 32)) for part in (x, x_test))
-    net = cim.snn([64, 128, 10], code=Given(steps=50), neuron=DiscreteLIF(decay=0.9), readout="membrane")
-    net = cim.train(net, spikes, y, epochs=12, batch=50, learning_rate=3e-3, seed=0)
-    reached = cim.accuracy(net, spikes_test, y_test)
-    assert reached > 0.91
-    assert reached > np.mean(linear(spikes, y, spikes_test, 100.0) == y_test)
+    reached = []
+    for delays in ([0], [0, 3, 6, 9, 12]):
+        late, late_test = (delayed(part, delays) for part in (spikes, spikes_test))
+        net = cim.snn([late.shape[2], 128, 10], code=Given(steps=50), neuron=DiscreteLIF(decay=0.9), readout="membrane")
+        net = cim.train(net, late, y, epochs=12, batch=50, learning_rate=3e-3, seed=0)
+        reached.append(cim.accuracy(net, late_test, y_test))
+    assert reached[0] > np.mean(linear(spikes, y, spikes_test, 100.0) == y_test)
+    assert reached[1] > 0.95
 
 
 def test_digits_before_a_camera_of_events() -> None:

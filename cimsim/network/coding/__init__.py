@@ -7,10 +7,11 @@
 Rasters are bool (batch, steps, features): batches first as everywhere, and one byte per spike, which by its type is 0
 or 1 and picks the rows of a weight matrix by itself. `base.py` holds the family, `rate.py`, `latency.py` and
 `patterns.py` its members, `given.py` the one for samples that are spikes already, `delta.py` the code of signals in
-time, `events.py` that of event cameras, `readout.py` the read-outs, `spikes.py` the checks.
+time, `events.py` that of event cameras, `delays.py` axonal delays, `readout.py` the read-outs, `spikes.py` the checks.
 """
 
 from cimsim.network.coding.base import Code
+from cimsim.network.coding.delays import delayed
 from cimsim.network.coding.delta import DeltaModulation
 from cimsim.network.coding.events import to_raster
 from cimsim.network.coding.given import Given
@@ -35,6 +36,7 @@ __all__ = [
     "as_spikes",
     "by_count",
     "by_first_spike",
+    "delayed",
     "first_spike",
     "potential",
     "spike_count",
