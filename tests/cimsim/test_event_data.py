@@ -37,21 +37,21 @@ def test_spoken_digits_by_delta_modulation_of_a_filter_bank() -> None:
 
 
 def test_digits_before_a_camera_of_events() -> None:
-    """N-MNIST, 1000 recordings to learn from, pixels two by two: 91 %, the linear read-out 87 % of 100 recordings."""
+    """N-MNIST, 1000 recordings to learn from, pixels two by two: 93 %, the linear read-out 87 % of 100 recordings."""
     (events, y), (events_test, y_test) = cim.datasets.load_events("nmnist-small")
     side, steps = SENSOR[0] // 2, 8
     spikes, spikes_test = (
         to_raster([Events(e.x // 2, e.y // 2, e.polarity, e.time) for e in part], (side, side), steps, 40e-3)
         for part in (events, events_test)
     )
-    layers = [cim.Conv(16, kernel=5), cim.AvgPool(2), cim.Linear(10)]
+    layers = [cim.Conv(16, kernel=5), cim.AvgPool(2), cim.Conv(32, kernel=3), cim.Linear(10)]
     neuron = DiscreteLIF(decay=0.8)
     net = cim.snn(layers, image=(2, side, side), code=Given(steps=steps), neuron=neuron, readout="membrane")
     net = net.with_weights([(2.5 * a.weight, a.bias) for a in net.weighted])  # few spikes need strong synapses to start
     more, labels = shifted(spikes.reshape(-1, steps, 2, side, side)), np.tile(y, 5)
     net = cim.train(net, more, labels, epochs=10, batch=50, learning_rate=3e-3, seed=0)
     reached = cim.accuracy(net, spikes_test, y_test)
-    assert reached > 0.88
+    assert reached > 0.9
     assert reached > np.mean(linear(spikes, y, spikes_test, 100.0) == y_test)
 
 
