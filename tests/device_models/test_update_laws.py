@@ -15,6 +15,7 @@ from device_models.device import Device
 from device_models.errors import ParameterError
 from device_models.streams import Streams
 from device_models.update import (
+    DecayingStepUpdate,
     ExponentialStepUpdate,
     ExponentialUpdate,
     LinearStepUpdate,
@@ -41,10 +42,11 @@ SLOPED = LinearStepUpdate(step_size=0.5e-6, asymmetry=0.1, slope_up=0.8, slope_d
 SOFT = SoftBoundsUpdate(rate=0.02, asymmetry=-0.3)
 DYING = ExponentialStepUpdate(step_size=0.5e-6, a_up=0.1, a_down=0.2, gamma_up=2.0, gamma_down=1.0)
 POWER = PowerStepUpdate(step_size=0.5e-6, gamma_up=2.0, gamma_down=0.5, asymmetry=0.1)
+DECAYING = DecayingStepUpdate(step_up=0.01, step_down=0.005, beta_up=3.0, beta_down=2.0)
 RAMPED = RampedUpdate(
     law=POWER, up=PulseScheme(volts=(1.0, 1.3), volts_per_e=0.2), down=PulseScheme(seconds=(1e-7, 3e-7))
 )
-LAWS: list[StepUpdate] = [EXPONENTIAL, LINEAR, SLOPED, SOFT, DYING, POWER, RAMPED]
+LAWS: list[StepUpdate] = [EXPONENTIAL, LINEAR, SLOPED, SOFT, DYING, POWER, DECAYING, RAMPED]
 AFFINE = [EXPONENTIAL, LINEAR, SLOPED, SOFT]
 SPREADING: list[StepUpdate] = [
     EXPONENTIAL.replace(spread_pulses_up=0.2, spread_nl_up=0.5, spread_nl_down=0.4, spread_c2c=0.1, c2c=0.01),
@@ -53,6 +55,7 @@ SPREADING: list[StepUpdate] = [
     SOFT.replace(spread_rate=0.3, spread_asymmetry=0.1),
     DYING.replace(spread_a_up=0.05, spread_gamma_down=0.2),
     POWER.replace(spread_gamma_up=0.3, spread_step_size=0.1),
+    DECAYING.replace(spread_step_up=0.5, spread_step_down=0.1, spread_beta_up=0.2, spread_beta_down=0.2, c2c=0.001),
     RAMPED.replace(law=POWER.replace(spread_gamma_up=0.3)),
 ]
 
@@ -97,6 +100,7 @@ X = np.array([0.2, 0.5, 0.8])
         (SOFT, 0.014 * (1 - X), 0.026 * X),
         (DYING, 0.01 * (1 - 0.1 * np.exp(2 * (2 * X - 1))), 0.01 * (1 - 0.2 * np.exp(1 - 2 * X))),
         (POWER, 0.011 * (1 - X) ** 2, 0.009 * X**0.5),
+        (DECAYING, 0.01 * np.exp(-3 * X), 0.005 * np.exp(-2 * (1 - X))),
         (RAMPED, 0.011 * (1 - X) ** 2 * np.exp(1.5 * X), 0.009 * X**0.5 * (1 + 2 * (1 - X))),
     ],
 )
