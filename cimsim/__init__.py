@@ -15,13 +15,15 @@ from cimsim.chip import Chip, ChipSpec, program
 from cimsim.crossbar.converters import ADC, DAC, FlashADC, LogADC, RampADC, SarADC
 from cimsim.crossbar.integrate import Integrate
 from cimsim.crossbar.mapping import BitSlices, DifferentialPair, OffsetColumn
+from cimsim.crossbar.single import SingleCell
 from cimsim.crossbar.wires import Wires
 from cimsim.interchange import export, load_network, save_network
-from cimsim.learning import rules
+from cimsim.learning import plasticity, rules
 from cimsim.learning.conversion import to_spiking
 from cimsim.learning.hybrid import Hybrid, hybrid
 from cimsim.learning.offchip import train
 from cimsim.learning.onchip import fine_tune
+from cimsim.learning.plasticity import stdp
 from cimsim.learning.rules import check_rule
 from cimsim.network.activity import activity
 from cimsim.network.build import AvgPool, Conv, Linear, MaxPool, cnn
@@ -57,6 +59,7 @@ __all__ = [
     "ParameterError",
     "RampADC",
     "SarADC",
+    "SingleCell",
     "Study",
     "Wires",
     "accuracy",
@@ -71,12 +74,14 @@ __all__ = [
     "hybrid",
     "load_network",
     "mlp",
+    "plasticity",
     "plots",
     "program",
     "rules",
     "run_study",
     "save_network",
     "snn",
+    "stdp",
     "sweep",
     "to_spiking",
     "train",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -17,6 +17,7 @@ from cimsim.crossbar.held import held_product, holds_outputs
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulser, Pulses, at_limit
 from cimsim.crossbar.side import Place
+from cimsim.learning.plasticity.feedback import FeedbackAlignment
 from cimsim.learning.rules import MixedPrecision, PulseRule, Step
 from cimsim.learning.rules.abilities import check_abilities
 from cimsim.network.evaluate import check_labels
@@ -31,7 +32,7 @@ from device_models.window import Array
 if TYPE_CHECKING:
     import pandas as pd
 
-Backward = Literal["digital", "chip"]
+Backward = Literal["digital", "chip", "feedback"]
 _Snapshot = tuple[dict[int, dict[Place, Cells]], list[Array]]
 
 
@@ -94,7 +95,8 @@ def fine_tune(
         layers: the weighted layers to tune, -1 the last; the others stay as they are. Biases are digital and follow.
         rule: how gradients become pulses; None is `MixedPrecision(max_pulses=max_pulses)`.
         backward: the error goes from layer to layer through the weights that the cells hold, read exactly ("digital"),
-            or through a transposed read of the tiles ("chip").
+            through a transposed read of the tiles ("chip"), or by fixed random weights ("feedback", see
+            `FeedbackAlignment`).
         seed: fixes the order of samples, the reads and the pulses' noise.
         settings: fields of `FineTuning` by name.
 
@@ -131,8 +133,8 @@ def _check(chip: Chip, rule: PulseRule, layers: list[int], backward: Backward) -
         raise InputError("fine_tune.layers", "must name at least one layer", "none", "use layers=[-1] for the last")
     if not isinstance(rule, PulseRule):
         raise InputError("fine_tune.rule", "must be a PulseRule", type(rule).__name__, "use cim.rules.Manhattan(), say")
-    if backward not in ("digital", "chip"):
-        raise InputError("fine_tune.backward", "must be 'digital' or 'chip'", backward)
+    if backward not in get_args(Backward):
+        raise InputError("fine_tune.backward", f"must be one of {', '.join(get_args(Backward))}", backward)
     for k in layers:
         check_abilities(rule, _single(chip.matrices[k], k))
 
@@ -153,6 +155,7 @@ class _Run:
     ) -> None:
         self.chip, self.choice, self.rule, self.tuned, self.streams = chip, choice, rule, tuned, streams
         self.backward = backward
+        self.feedback = FeedbackAlignment().products(chip.network, streams.at("feedback"))
         self.matrices = list(chip.matrices)
         own = {k: _single(chip.matrices[k], k) for k in tuned}
         self.network = chip.network.with_weights([(a.weight, np.copy(a.bias)) for a in chip.network.weighted])
@@ -208,6 +211,7 @@ class _Run:
             bare = self.bare and holds_outputs(matrix)
             products.append(partial(held_product, matrix) if bare else self.chip.sensed(len(products), matrix, there))
             transposed.append(partial(_transposed, matrix, draws=back, backward=self.backward))
+        transposed = self.feedback if self.backward == "feedback" else transposed
         row, self.seen = self.seen, self.seen + len(x)
         draws = {"seed": self.streams.seed, "row": row}
         return self.network.backpropagate(x, y, products, transposed, lowest=self.tuned[0], **draws)

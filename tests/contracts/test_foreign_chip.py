@@ -16,10 +16,12 @@ import device_models as dm
 from cimsim.chip import Chip, ChipSpec, program
 from cimsim.crossbar.converters import ADC, DAC
 from cimsim.crossbar.mapping import BitSlices, DifferentialPair, OffsetColumn
+from cimsim.crossbar.single import SingleCell
 from cimsim.crossbar.wires import Wires
 from cimsim.interchange import export, load_network
 from cimsim.learning import rules
 from cimsim.learning.onchip import fine_tune
+from cimsim.learning.plasticity import stdp
 from cimsim.network.evaluate import accuracy, confusion
 from cimsim.network.network import mlp
 from device_models import faults, programming, read_noise, retention, update
@@ -264,3 +266,17 @@ def test_coming_home_gives_the_chip_that_left() -> None:
     assert np.array_equal(
         home.age(5.0).with_adc(None).forward(inputs()), chip.age(5.0).with_adc(None).forward(inputs())
     )
+
+
+def test_a_layer_learns_by_spike_timing() -> None:
+    device = Device(name="exact", window=WINDOW, update=update.LinearUpdate(step_size=5e-6))
+    w = Streams(0).rng("w").random((12, 4), dtype=np.float32)
+    net = mlp([12, 4]).with_weights([(w, np.zeros(4, np.float32))])
+    chip = program(net, ChipSpec(device=device, weights=SingleCell()))
+    x = Streams(0).rng("x").random((6, 12))
+    ours, history = stdp(chip, x, steps=20, rate=40.0)
+    theirs, their_history = stdp(abroad(chip), ForeignArray(x), steps=20, rate=40.0)
+    assert history["wins"][0] > 1
+    np.testing.assert_allclose(their_history.to_numpy(float), history.to_numpy(float))
+    assert isinstance(theirs.chip.matrices[0].tiles[0, 0].cells.g, ForeignArray)
+    np.testing.assert_allclose(theirs.receptive_fields, ours.receptive_fields, rtol=1e-6)

@@ -348,7 +348,7 @@ def test_a_divergence_is_reported_and_keeps_what_was_computed() -> None:
     ("choice", "message"),
     [
         ({"rule": "Manhattan"}, r"fine_tune\.rule: must be a PulseRule, got str; use cim\.rules\.Manhattan\(\), say"),
-        ({"backward": "sideways"}, r"fine_tune\.backward: must be 'digital' or 'chip', got sideways"),
+        ({"backward": "sideways"}, r"fine_tune\.backward: must be one of digital, chip, feedback, got sideways"),
     ],
 )
 def test_choices_that_do_not_exist_are_refused(choice: dict[str, Any], message: str) -> None:
