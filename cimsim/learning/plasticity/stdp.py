@@ -132,6 +132,7 @@ def stdp(
     import pandas as pd
 
     how, rule = Competition(**settings), rule or RectangularSTDP()
+    _check_kinds(chip, rule)
     _check_counts(epochs, every)
     _check_device((chip if isinstance(chip, ChipSpec) else _chip(chip).spec), rule)
     y = None if y is None else _class_labels(y, len(x))
@@ -225,11 +226,21 @@ def _dense(network: Network) -> bool:
 def _check_device(spec: ChipSpec, rule: RectangularSTDP) -> None:
     """Raise `InputError` where the cells cannot take the rule's pulses."""
     spec.device.pulse_step()  # raises without an update slot
+    room = np.zeros((spec.weights.analog().shape[1], 1, 1 + spec.weights.reference))
+    spec.weights.pulses(np.zeros((1, 1), np.int64), room)  # raises for a scheme without a rule for its cells
     for name in sorted(rule.needs):
         if not moves(spec.device, up=name == "up"):
             broken = f"needs {NAMES[name]}, which no pulse to '{spec.device.name}' does"
             remedy = "send none (set_pulses=0, reset_pulses=0), or take a device with both directions"
             raise InputError("RectangularSTDP", broken, "", remedy)
+
+
+def _check_kinds(chip: object, rule: object) -> None:
+    if not isinstance(chip, Chip | ChipSpec | Plastic):
+        raise InputError("stdp.chip", "must be a Chip, a ChipSpec or a Plastic", type(chip).__name__)
+    if not isinstance(rule, RectangularSTDP):
+        remedy = "use cim.plasticity.RectangularSTDP()"
+        raise InputError("stdp.rule", "must be a RectangularSTDP", type(rule).__name__, remedy)
 
 
 def _check_counts(epochs: int, every: int | None) -> None:

@@ -23,6 +23,7 @@ def test_one_pulse_is_that_of_the_paper():
     assert (g[1] - down[1]) / device.window.span == pytest.approx(stdp_2013.STEP_DOWN)
 
 
+@pytest.mark.slow
 def test_more_neurons_know_more_and_spread_costs_some(result: Result):
     ten, fifty = (result.row(f"test accuracy, {n} outputs").here for n in (10, 50))
     assert 40 < ten < fifty - 5

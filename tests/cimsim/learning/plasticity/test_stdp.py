@@ -223,6 +223,9 @@ X, Y = patterns(20)
             {"chip": spec(LinearUpdate(step_size=1e-6, asymmetry=1.0))},
             r"RectangularSTDP: needs depression \(RESET\), which no pulse to 'd' does; send none",
         ),
+        ({"chip": spec(weights=cim.BitSlices())}, r"BitSlices: has no rule for pulsing its cells"),
+        ({"chip": WINDOW}, r"stdp\.chip: must be a Chip, a ChipSpec or a Plastic, got Window"),
+        ({"rule": 3}, r"stdp\.rule: must be a RectangularSTDP, got int; use cim\.plasticity"),
         ({"chip": "deep"}, r"stdp\.chip: must be a chip of one dense layer"),
     ],
 )
