@@ -19,6 +19,7 @@ from cimsim.crossbar.single import SingleCell
 from cimsim.crossbar.wires import Wires
 from cimsim.interchange import export, load_network, save_network
 from cimsim.learning import plasticity, rules
+from cimsim.learning.aware import Hardware
 from cimsim.learning.conversion import to_spiking
 from cimsim.learning.hybrid import Hybrid, hybrid
 from cimsim.learning.offchip import train
@@ -48,6 +49,7 @@ __all__ = [
     "Conv",
     "DifferentialPair",
     "FlashADC",
+    "Hardware",
     "Hybrid",
     "InputError",
     "Integrate",

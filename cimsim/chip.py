@@ -306,7 +306,8 @@ def program(
     Args:
         network: a float network; every weighted layer gets an analogue matrix.
         spec: the design of the chip.
-        calibrate: inputs `(n, n_in)` on which converter ranges are measured; None leaves the converters uncalibrated.
+        calibrate: inputs `(n, n_in)` on which converter ranges are measured; None takes those that the network was
+            trained with, or else leaves the converters uncalibrated.
         seed: fixes fabrication, writing and the reads of the calibration; one seed, one die.
         replicas: copies of every layer, or of each layer by its index (-1 the last, 1 where none is given). Each is
             written to tiles and devices of its own, the first as it would be without the others.
@@ -327,6 +328,8 @@ def program(
         w, place = to_host(layer.weight), streams.at("layer", k)
         run = network.reads[k] if spread == "images" else 1
         made.append(AnalogMatrix.program(w, design, place) if n == 1 else Replicas.program(w, design, place, n, run))
+    if calibrate is None and network.ranges is not None:
+        made = [matrix.with_ranges(*ranges) for matrix, ranges in zip(made, network.ranges, strict=True)]
     chip = Chip(network.to("numpy"), spec, tuple(made), None, seed)
     return chip if calibrate is None else chip.calibrate(calibrate, seed=seed)
 

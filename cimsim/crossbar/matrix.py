@@ -16,6 +16,7 @@ from cimsim.crossbar.side import Place, Side
 from cimsim.crossbar.tile import Tile
 from cimsim.crossbar.wires import Wires
 from device_models.device import Cells, Device, WriteReport, stack_cells
+from device_models.parameters import FloatPair
 from device_models.streams import Streams
 from device_models.window import Array
 
@@ -163,6 +164,10 @@ class AnalogMatrix:
     def calibrated(self, x: Array, draws: Draws) -> AnalogMatrix:
         """The matrix with converter ranges measured on the chip while it sees the inputs `(batch, n_in)`."""
         return replace(self, forward=self.forward.calibrated(self.tiles, x, draws.rows(len(x))))
+
+    def with_ranges(self, inputs: FloatPair, sums: FloatPair | None) -> AnalogMatrix:
+        """The matrix with given ranges of its converters: see `Side.with_ranges`."""
+        return replace(self, forward=self.forward.with_ranges(self.tiles, inputs, sums))
 
     def calibrated_back(self, e: Array, draws: Draws) -> AnalogMatrix:
         """The matrix with the ranges of its transposed read measured while it sees `(batch, n_out)`."""

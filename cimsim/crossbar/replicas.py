@@ -17,6 +17,7 @@ from cimsim.crossbar.matrix import AnalogMatrix, Design
 from cimsim.crossbar.tile import Tile
 from device_models.device import WriteReport
 from device_models.errors import InputError
+from device_models.parameters import FloatPair
 from device_models.streams import Streams
 from device_models.window import Array
 
@@ -83,6 +84,10 @@ class Replicas:
     def calibrated(self, x: Array, draws: Draws) -> Replicas:
         """Every copy with its converter ranges measured while it sees the inputs `(reads, n_in)`."""
         return self._each(lambda c, copy: copy.calibrated(x, _own(draws, c)))
+
+    def with_ranges(self, inputs: FloatPair, sums: FloatPair | None) -> Replicas:
+        """Every copy with given ranges of its converters."""
+        return self._each(lambda c, copy: copy.with_ranges(inputs, sums))
 
     def calibrated_back(self, e: Array, draws: Draws) -> Replicas:
         """Every copy with the ranges of its transposed read measured while it sees `(reads, n_out)`."""

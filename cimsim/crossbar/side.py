@@ -21,6 +21,7 @@ from cimsim.kernels import Gaussian, Noise, Sums, kernels_for
 from cimsim.kernels.parts import each_part
 from device_models.device import Device
 from device_models.errors import InputError
+from device_models.parameters import FloatPair
 from device_models.streams import Streams
 from device_models.window import Array
 
@@ -136,6 +137,14 @@ class Side:
             return self.with_zero(tiles)
         low, high = (np.array([end]) for end in self.adc.range)
         return self._with_banks(tiles, dict.fromkeys(tiles, (low, high))).with_zero(tiles)
+
+    def with_ranges(self, tiles: Tiles, inputs: FloatPair, sums: FloatPair | None) -> Side:
+        """The side with given ranges of its inputs and, in units of its outputs, of what its tiles deliver."""
+        seen = replace(self, inputs=InputScale.of(*inputs))
+        if self.adc is None or sums is None:
+            return seen.ready(tiles)
+        ends = np.array(sums) / (self.unit * seen.scale(converting=False).full)
+        return seen._with_banks(tiles, dict.fromkeys(tiles, (ends[:1], ends[1:]))).with_zero(tiles)
 
     def with_zero(self, tiles: Tiles) -> Side:
         """The side once it has measured what inputs of 0 give, where that is needed and ranges are set."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
 from cimsim.backend import generator, to_library_of
+from cimsim.chip import ChipSpec
+from cimsim.learning.aware import Hardware, Simulation
 from cimsim.learning.spiking import RatePenalty, prepared, restored
 from cimsim.network.evaluate import check_labels
 from cimsim.network.network import Network
@@ -43,9 +46,20 @@ class Training(Parameters):
     rates: RatePenalty | None = None
 
 
-def train(net: Network, x: Array, y: Array, *, seed: int = 0, progress: bool = False, **training: Any) -> Network:
+def train(
+    net: Network,
+    x: Array,
+    y: Array,
+    *,
+    hardware: ChipSpec | Hardware | None = None,
+    seed: int = 0,
+    progress: bool = False,
+    **training: Any,
+) -> Network:
     """The network trained on samples `x` (n, n_in) with integer labels `y` (n,): a new one; `net` stays as it is.
 
+    `hardware` names a chip whose flaws are felt in training, a spec for all that `Hardware` knows, or a `Hardware` that
+    says which; None trains in floating point.
     `training` takes the fields of `Training` by name: epochs=15, batch=32, learning_rate=5e-3, weight_noise=0.0,
     weight_decay=0.0, clip=None, rates=None. A spiking network's gradients pass its neurons by their surrogates.
     `progress` shows a bar of epochs. Works in the library and precision of the weights; minibatches are drawn on the
@@ -56,12 +70,22 @@ def train(net: Network, x: Array, y: Array, *, seed: int = 0, progress: bool = F
     y = check_labels(y, len(x), net.n_out)
     x = to_library_of(net.check(x), net.weights[0])
     x = x.astype(net.weights[0].dtype, copy=False) if x.dtype.kind == "f" else x
-    run = _Run(prepared(net, settings.rates), settings, streams, len(x))
+    net = prepared(replace(net, ranges=None), settings.rates)
+    run = _Run(net, settings, streams, len(x), _simulation(net, hardware, streams))
     for epoch in _shown(range(settings.epochs), progress):
         order = streams.at("epoch", epoch).rng("shuffle").permutation(len(x))
         run.epoch(x, to_library_of(y, x), to_library_of(order, x))
         run.check(epoch)
-    return restored(run.net)
+    return replace(restored(run.net), ranges=None if run.simulation is None else run.simulation.learned())
+
+
+def _simulation(net: Network, hardware: ChipSpec | Hardware | None, streams: Streams) -> Simulation | None:
+    if hardware is None:
+        return None
+    chosen = Hardware(chip=hardware) if isinstance(hardware, ChipSpec) else hardware
+    if not isinstance(chosen, Hardware):
+        raise InputError("train.hardware", "must be a ChipSpec or Hardware", type(chosen).__name__, "pass a spec")
+    return Simulation(net, chosen, streams.at("hardware"))
 
 
 class Adam:
@@ -90,11 +114,16 @@ class Adam:
 
 
 class _Run:
-    """A training in progress: all weights and biases in one vector, of which the networks' arrays are views."""
+    """A training in progress: all that is learned in one vector, of which the networks' arrays are views."""
 
-    def __init__(self, net: Network, settings: Training, streams: Streams, n_samples: int) -> None:
+    def __init__(
+        self, net: Network, settings: Training, streams: Streams, n_samples: int, simulation: Simulation | None
+    ) -> None:
         self.settings, self.n_steps = settings, settings.epochs * math.ceil(n_samples / settings.batch)
-        self.values = _flat([a for layer in net.weighted for a in (layer.weight, layer.bias)])
+        self.simulation, extra = simulation, [] if simulation is None else [simulation.ranges]
+        self.values = _flat([a for layer in net.weighted for a in (layer.weight, layer.bias)] + extra)
+        if simulation is not None:
+            simulation.ranges = self.values[self.values.size - simulation.ranges.size :]
         self.net = _views(net, self.values)
         self.gradient, self.noisy_values = np.zeros_like(self.values), self.values.copy()
         self.noisy = _views(net, self.noisy_values)
@@ -106,6 +135,8 @@ class _Run:
     def epoch(self, x: Array, y: Array, order: Array) -> None:
         """One pass over the samples in this order; `loss` becomes the sum of the steps' losses."""
         self.loss = 0.0
+        if self.simulation is not None:
+            self.simulation.calibrate(self.net, x)
         with np.errstate(over="ignore", invalid="ignore"):  # `check` reports a divergence in words
             for start in range(0, len(x), self.settings.batch):
                 chosen = order[start : start + self.settings.batch]
@@ -115,9 +146,8 @@ class _Run:
         """One minibatch: the gradient at the noisy weights moves the clean ones. Returns the loss."""
         rate = self.settings.learning_rate * (1 + math.cos(math.pi * self.adam.steps / self.n_steps)) / 2
         net = self._perturbed() if self.settings.weight_noise else self.net
-        loss, gradients = net.gradients(x, y, seed=self.seed, row=self.seen)
-        self.seen += len(x)
-        _flat([a for pair in gradients for a in pair], out=self.gradient)
+        loss, gradients = self._gradients(net, x, y)
+        _flat(gradients, out=self.gradient)
         if self.settings.weight_decay:
             for weight in self.net.weights:
                 weight *= 1 - rate * self.settings.weight_decay
@@ -127,6 +157,15 @@ class _Run:
                 limit = self.settings.clip * np.std(weight)
                 np.clip(weight, -limit, limit, out=weight)
         return loss
+
+    def _gradients(self, net: Network, x: Array, y: Array) -> tuple[Array, list[Array]]:
+        """The loss of a batch and its gradient by all that is learned, in order."""
+        row, self.seen = self.seen, self.seen + len(x)
+        if self.simulation is None:
+            loss, pairs = net.gradients(x, y, seed=self.seed, row=row)
+            return loss, [a for pair in pairs for a in pair]
+        loss, pairs = self.simulation.gradients(net, x, y, seed=self.seed, row=row)
+        return loss, [*(a for pair in pairs for a in pair), self.simulation.slopes]
 
     def check(self, epoch: int) -> None:
         """Raises `InputError` if the epoch left a loss or a weight that is not finite."""

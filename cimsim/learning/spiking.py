@@ -6,6 +6,7 @@ counts, of minus the times of first spikes, or of potentials. So `train` takes a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Self
 
@@ -86,9 +87,17 @@ class Held(Dense):
         """The output for the first step of each sample, at every step."""
         return np.repeat(super().forward(x[:: self.steps], product), self.steps, axis=0)
 
+    def vectors(self, x: Array) -> Iterator[Array]:
+        """The vector of each sample."""
+        yield x[:: self.steps]
+
+    def errors(self, dy: Array) -> Iterator[Array]:
+        """The sum of the errors of all steps."""
+        yield dy.reshape(-1, self.steps, dy.shape[1]).sum(axis=1)
+
     def gradient(self, x: Array, dy: Array) -> tuple[Array, Array]:
         """The loss gradients of weight and bias, those at the output summed over the steps first."""
-        return super().gradient(x[:: self.steps], dy.reshape(-1, self.steps, dy.shape[1]).sum(axis=1))
+        return super().gradient(next(self.vectors(x)), next(self.errors(dy)))
 
 
 def prepared(net: Network, penalty: RatePenalty | None) -> Network:

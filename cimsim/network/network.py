@@ -29,6 +29,16 @@ class LayerPass(NamedTuple):
     y: Array
 
 
+class LayerRanges(NamedTuple):
+    """Ranges of a layer's converters, low and high: of its inputs, and of the sums its tiles deliver, in its units.
+
+    None: there is no such converter. One range serves all of a layer's ADCs.
+    """
+
+    inputs: tuple[float, float]
+    sums: tuple[float, float] | None
+
+
 @dataclass(frozen=True)
 class Signals:
     """What a batch says of a network's weighted layers, from number `lowest` up.
@@ -67,12 +77,15 @@ class Network:
     With a `code` it is a spiking one: samples are values that the code turns into spikes, one vector per time step, and
     time is folded into the batch, `(batch * steps, features)`, up to a read-out (see `firing.py`).
 
+    `ranges` holds those of converters it was trained with, one entry per weighted layer, or None; `program` uses them.
+
     Runs on the arrays its weights are made of and in their precision (float32 from `mlp`); an `x` held elsewhere is
     moved there. Raises `InputError` if the layers do not chain, differ in their steps, or a weight is not finite.
     """
 
     layers: tuple[Layer, ...]
     code: Code | None = None
+    ranges: tuple[LayerRanges, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
