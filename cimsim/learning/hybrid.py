@@ -79,7 +79,7 @@ def hybrid(
     choice = HybridTraining(**around)
     x, x_test = net.check(x), net.check(x_test)
     y, y_test = check_labels(y, len(x), net.n_out), check_labels(y_test, len(x_test), net.n_out)
-    chosen = _share(len(x), choice.share, seed)
+    chosen = training_share(len(x), choice.share, seed)
     chip = program(net, spec, calibrate=x[: choice.calibrate], seed=seed).age(choice.age)
     tuned, history = fine_tune(chip, x[chosen], y[chosen], seed=seed, **settings)
     measured: dict[str, Classifier] = {"software": net, "after transfer": chip, "after tuning": tuned}
@@ -87,8 +87,8 @@ def hybrid(
     return Hybrid(tuned, chip, _table(stages), history, len(chosen))
 
 
-def _share(n: int, share: float, seed: int) -> np.ndarray:
-    """The samples that tuning uses, drawn without replacement."""
+def training_share(n: int, share: float, seed: int) -> np.ndarray:
+    """The samples of `n` that tuning uses, drawn without replacement. Raises `InputError` where none is left."""
     k = round(n * share)
     if k < 1:
         got = f"{share:g} of {n}"

@@ -54,7 +54,7 @@ class FineTuning(Parameters):
 
     @model_validator(mode="after")
     def _one_rate(self) -> Self:
-        if self.learning_pulses is not None and "learning_rate" in self.model_fields_set:
+        if self.learning_pulses is not None and self.learning_rate != type(self).model_fields["learning_rate"].default:
             raise RuleBroken("needs either learning_rate or learning_pulses", value="both")
         return self
 

@@ -25,6 +25,8 @@ _LABELS = {
     "chip.device": "device",
     "chip.device.programming.error": "programming error (fraction of the window)",
     "chip.device.read_noise.relative": "read noise (fraction of the conductance)",
+    "chip.device.update.nl_down": "nonlinearity of LTD (label)",
+    "chip.device.update.nl_up": "nonlinearity of LTP (label)",
     "chip.tile": "array (word lines, bit lines)",
     "chip.weights": "weight scheme",
     "chip.weights.bits": "weight bits per slice",
@@ -43,6 +45,8 @@ _LABELS = {
     "network.spiking.code": "inputs as",
     "network.spiking.code.steps": "time steps",
     "network.spiking.learning": "learning by",
+    "tuning.rule": "pulse rule",
+    "tuning.share": "tuned on a share of the training data",
     "training.weight_noise": "weight noise in training (fraction of the largest weight)",
 }
 _INCHES = 0.075  # of a letter below an axis

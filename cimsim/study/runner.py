@@ -53,11 +53,12 @@ class StudyResult:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained float network with what its chips are calibrated on and tested on."""
+    """A trained float network with what its chips are calibrated on, trained on and tested on."""
 
     network: Network
     accuracy: float
     x: np.ndarray
+    y: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
 
@@ -77,6 +78,7 @@ class Bench:
         x = ready.x[: settings.inference.calibrate]
         chip = program(ready.network, settings.built(), calibrate=x, seed=self.seed_of("chip", die))
         chip = chip.age(settings.inference.age)
+        chip = settings.tuning.tuned(chip, ready.x, ready.y, self.seed_of("tune", die))
         correct = accuracy(chip, ready.x_test, ready.y_test, seed=self.seed_of("read", die))
         made = chip.report()
         return {
@@ -168,9 +170,11 @@ def _prepare(study: Study, points: list[Point], needed: set[int], *, progress: b
         if s.inference.calibrate > n:
             rule, remedy = f"must be at most {n}, the training samples", "lower it, or raise data.train"
             raise InputError("inference.calibrate", rule, s.inference.calibrate, remedy)
-    seen = max(s.inference.calibrate for s in settings)
+    seen = max(len(parts[s.data][0][0]) if s.tuning.share else s.inference.calibrate for s in settings)
     distinct = {_training(s): s for s in settings}
     first = {k: _untrained(s, parts[s.data], study.seed) for k, s in distinct.items()}  # before the first is trained
+    for s in settings:
+        s.tuning.check(first[_training(s)], s.built())
     nets = {k: _train(first[k], s, parts[s.data][0], study.seed, progress) for k, s in distinct.items()}
     made = {_network(s): s for s in settings}
     ready = {k: _finished(nets[_training(s)], s, parts[s.data], seen) for k, s in made.items()}
@@ -190,10 +194,10 @@ def _train(network: Network, settings: Settings, part: datasets.Samples, seed: i
 
 
 def _finished(trained: Network, settings: Settings, parts: Parts, seen: int) -> Trained:
-    """The network that goes on chips, with the first `seen` training inputs."""
-    (x, _), (x_test, y_test) = parts
+    """The network that goes on chips, with the first `seen` training samples."""
+    (x, y), (x_test, y_test) = parts
     network = settings.network.finished(trained, x)
-    return Trained(network, accuracy(network, x_test, y_test), x[:seen], x_test, y_test)
+    return Trained(network, accuracy(network, x_test, y_test), x[:seen], y[:seen], x_test, y_test)
 
 
 def _training(settings: Settings) -> Any:

@@ -17,6 +17,7 @@ from cimsim.study import paths
 from cimsim.study.architecture import Architecture
 from cimsim.study.paths import Label, Plain
 from cimsim.study.sweep import axis_values
+from cimsim.study.tuning import Tuning
 from device_models import cards
 from device_models.device import SLOTS
 from device_models.errors import InputError, ParameterError, suggestion
@@ -83,6 +84,7 @@ class Settings(Parameters):
     network: Architecture = Architecture()
     training: Training = Training()
     chip: ChipSpec
+    tuning: Tuning = Tuning()
     inference: Inference = Inference()
 
     def built(self) -> ChipSpec:

@@ -1,0 +1,89 @@
+"""Studies whose chips are trained in place before they are tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cimsim import datasets
+from cimsim.chip import program
+from cimsim.learning.hybrid import training_share
+from cimsim.learning.offchip import train
+from cimsim.learning.onchip import fine_tune
+from cimsim.learning.rules import ThresholdSign
+from cimsim.network.evaluate import accuracy
+from cimsim.network.network import mlp
+from cimsim.study import files, runner
+from cimsim.study.files import load
+from cimsim.study.runner import run_study
+from cimsim.study.store import resolved
+from cimsim.study.study import Study, die_seed
+from device_models.errors import InputError
+
+SET_ONLY = {"kind": "LinearUpdate", "step_size": 1e-7, "asymmetry": 1.0}
+
+
+@pytest.fixture
+def tuned(tiny: dict[str, Any]) -> dict[str, Any]:
+    """The tiny study, its last layer tuned on half of the data or on none."""
+    rule = {"kind": "ThresholdSign", "threshold": 1e-7}
+    tuning = {"epochs": 2, "learning_rate": 0.5, "rule": rule}
+    return {**tiny, "tuning": tuning, "sweep": {"tuning.share": [0, 0.5]}}
+
+
+def test_a_row_is_that_of_the_chip_after_tuning(tuned: dict[str, Any], tmp_path: Path) -> None:
+    study = Study(**tuned)
+    found = run_study(study, tmp_path / "out", progress=False).results.set_index(["tuning.share", "die"])["accuracy"]
+    (x, y), test = datasets.load("digits", train=120, test=40)
+    net = train(mlp([64, 6, 10], seed=5), x, y, seed=5, epochs=2, learning_rate=0.02)
+    for die in (0, 1):
+        chip = program(net, study.chip, calibrate=x[:32], seed=die_seed(5, "chip", die))
+        assert found[0.0, die] == accuracy(chip, *test, seed=die_seed(5, "read", die))
+        chosen, seed = training_share(120, 0.5, die_seed(5, "tune", die)), die_seed(5, "tune", die)
+        rule = ThresholdSign(threshold=1e-7)
+        after, _ = fine_tune(chip, x[chosen], y[chosen], rule=rule, epochs=2, learning_rate=0.5, seed=seed)
+        assert found[0.5, die] == accuracy(after, *test, seed=die_seed(5, "read", die))
+
+
+def test_a_rate_in_pulses_survives_the_file(tuned: dict[str, Any], tmp_path: Path) -> None:
+    study = Study(**{**tuned, "tuning": {"learning_pulses": 20.0}})
+    path = tmp_path / "study.toml"
+    path.write_text(resolved(study), encoding="utf-8")
+    assert load(path) == study
+    assert len(run_study(study, tmp_path / "out", progress=False).results) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tuning": {"layers": [2]}}, "layer: must be an integer from -2 to 1, got 2; the chip has 2 layers"),
+        ({"update": "off"}, r"device 'generic-rram': has no pulse response"),
+        (
+            {"update": {"kind": "LinearUpdate", "step_size": 1e-7, "asymmetry": 1.0}},
+            r"ThresholdSign: needs depression \(RESET\), which no pulse to",
+        ),
+        ({"weights": {"kind": "BitSlices"}}, "BitSlices: has no rule for pulsing its cells"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused_before_anything_is_trained(
+    tuned: dict[str, Any], changes: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "train", None)
+    tuned["tuning"] |= changes.get("tuning", {})
+    if "update" in changes:
+        tuned["chip"]["device"]["update"] = changes["update"]
+    if "weights" in changes:
+        tuned["chip"]["weights"] = changes["weights"]
+    with pytest.raises(InputError, match=message):
+        run_study(Study(**tuned), tmp_path / "out", progress=False)
+
+
+@pytest.mark.parametrize("name", ["hybrid", "on-chip-rules"])
+def test_built_in_studies_tune_what_their_titles_say(name: str) -> None:
+    study = files.load(name)
+    points = study.points()
+    assert {len(point.settings.tuning.layers) for point in points} == {1 if name == "hybrid" else 2}
+    rules = {type(point.settings.tuning.rule).__name__ for point in points}
+    assert len(rules) == (1 if name == "hybrid" else 6)
