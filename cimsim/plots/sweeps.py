@@ -50,6 +50,7 @@ _LABELS = {
     "training.weight_noise": "weight noise in training (fraction of the largest weight)",
 }
 _INCHES = 0.075  # of a letter below an axis
+_NARROW = 6  # letters between names below which these stand upright
 _MANY = 12  # ticks that fit below an axis with words
 _DECADES = 1000.0  # positive values that span this factor get a logarithmic axis
 _FLOAT = "float network"
@@ -221,6 +222,8 @@ def _fitted(names: list[str], room: float) -> tuple[list[str], dict[str, Any]]:
         longest = max(len(line) for name in tried for line in name.split("\n"))
         if len(tried) * (longest + 1) <= room:
             return tried, {}
+    if room < _NARROW * len(names):
+        return in_lines, {"rotation": 90, "fontsize": "small"}
     return names, {"rotation": 25, "ha": "right"}
 
 
