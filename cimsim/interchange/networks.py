@@ -14,7 +14,7 @@ from cimsim.network.coding.base import Code
 from cimsim.network.conv import Conv2d
 from cimsim.network.firing import Count, FirstSpike, Integrating, Potential, Spiking
 from cimsim.network.layers import Dense, Heaviside, Layer, ReLU, Sigmoid, Tanh, Unbiased
-from cimsim.network.network import Network
+from cimsim.network.network import LayerRanges, Network
 from cimsim.network.neurons.discrete import DiscreteLIF
 from cimsim.network.norm import BatchNorm2d
 from cimsim.network.pooling import AvgPool2d, MaxPool2d
@@ -53,12 +53,13 @@ def save_network(network: Network, path: str | Path) -> Path:
 
     Arrays are named `layers.0.weight`, `layers.0.bias`, ...; `layers` (npz: an array; safetensors: metadata) lists
     the layers in JSON, each by its name, or as a table of its settings with the name as `kind`. A spiking network's
-    list begins with its code.
+    list begins with its code; ranges of converters that it was trained with come next.
     Raises `InputError` for another suffix or a file that cannot be written.
     """
     path = _with_known_suffix(Path(path))
-    code = [] if network.code is None else [{"code": to_dict(network.code)}]
-    kinds = json.dumps([*code, *(_entry(layer) for layer in network.layers)])
+    head: list[dict[str, Any]] = [] if network.code is None else [{"code": to_dict(network.code)}]
+    head += [] if network.ranges is None else [{"ranges": network.ranges}]
+    kinds = json.dumps([*head, *(_entry(layer) for layer in network.layers)])
     arrays = {
         f"layers.{i}.{name}": np.ascontiguousarray(to_host(getattr(layer, name)))
         for i, layer in enumerate(network.layers)
@@ -87,8 +88,9 @@ def load_network(path: str | Path) -> Network:
     read = _read_npz if _with_known_suffix(path).suffix == ".npz" else _read_safetensors
     try:
         kinds, arrays = read(path)
-        code, entries = _entries(kinds)
-        return Network(tuple(_layer(entry, i, arrays) for i, entry in enumerate(entries)), code)
+        head, entries = _entries(kinds)
+        layers = tuple(_layer(entry, i, arrays) for i, entry in enumerate(entries))
+        return Network(layers, _Tables(code=head.get("code")).code, _ranges(head.get("ranges")))
     except FileNotFoundError:
         raise InputError(str(path), "must be an existing file", "nothing there", "check the path") from None
     except InputError as error:
@@ -107,14 +109,30 @@ def _entry(layer: Layer) -> str | dict[str, Any]:
     return {"kind": kind, **{name: to_dict(getattr(layer, name)) for name in names}} if names else kind
 
 
-def _entries(kinds: str) -> tuple[Code | None, list[dict[str, Any]]]:
-    """The code, and the settings of layers with their kinds, from their JSON."""
+def _entries(kinds: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What comes before the layers by name, and the settings of layers with their kinds, from their JSON."""
     entries = json.loads(kinds)
     if not isinstance(entries, list) or not all(isinstance(entry, str | dict) for entry in entries):
         raise ValueError("'layers' is no list of layers")
-    coded = bool(entries) and isinstance(entries[0], dict) and "code" in entries[0]
-    code = _Tables(code=entries[0]["code"]).code if coded else None
-    return code, [{"kind": entry} if isinstance(entry, str) else entry for entry in entries[coded:]]
+    head: dict[str, Any] = {}
+    while entries and isinstance(entries[0], dict) and entries[0].keys() & {"code", "ranges"}:
+        head |= entries.pop(0)
+    return head, [{"kind": entry} if isinstance(entry, str) else entry for entry in entries]
+
+
+def _ranges(found: Any) -> tuple[LayerRanges, ...] | None:
+    """Ranges of converters, a pair of inputs and one of sums or None for each layer."""
+    if found is None:
+        return None
+    try:
+        return tuple(LayerRanges((float(a), float(b)), sums and _pair(sums)) for (a, b), sums in found)
+    except TypeError as error:
+        raise ValueError(f"'ranges' are none: {error}") from None
+
+
+def _pair(found: Any) -> tuple[float, float]:
+    low, high = map(float, found)
+    return low, high
 
 
 def _layer(entry: dict[str, Any], i: int, arrays: dict[str, np.ndarray]) -> Layer:

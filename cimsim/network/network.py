@@ -93,6 +93,9 @@ class Network:
             raise InputError("Network.layers", "must hold a layer with weights", len(self.layers), "add a Dense layer")
         _check_chain(self.layers)
         _check_steps(self.layers, self.code)
+        if self.ranges is not None and len(self.ranges) != len(self.weighted):
+            rule = f"must hold an entry for each of {len(self.weighted)} weighted layers"
+            raise InputError("Network.ranges", rule, f"{len(self.ranges)} entries", "give None, and calibrate the chip")
         for i, layer in enumerate(self.layers):
             for name in layer.arrays:
                 _check_finite(f"layers[{i}].{name}", getattr(layer, name), "check where the values come from")

@@ -6,7 +6,7 @@ import json
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from cimsim.interchange import load_network, save_network
 from cimsim.network.build import AvgPool, Conv, Linear, MaxPool, cnn
 from cimsim.network.coding import PoissonRate
 from cimsim.network.layers import Dense, ReLU
-from cimsim.network.network import Network, mlp
+from cimsim.network.network import LayerRanges, Network, mlp
 from cimsim.network.neurons import DiscreteLIF
 from cimsim.network.norm import BatchNorm2d
 from cimsim.network.spiking import snn
@@ -74,6 +74,16 @@ def test_image_layers_come_back_with_their_settings(tmp_path: Path, suffix: str)
             v, w = getattr(a, field.name), getattr(b, field.name)
             assert type(v) is type(w)
             assert np.array_equal(v, w)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_ranges_of_converters_come_back(tmp_path: Path, suffix: str) -> None:
+    ranges = (LayerRanges((-0.5, 0.5), (-1.25, 2.0)), LayerRanges((0.0, 3.0), None))
+    net = replace(mlp([6, 5, 4]), ranges=ranges)
+    assert load_network(save_network(net, tmp_path / f"n{suffix}")).ranges == ranges
+    spiking = replace(snn([6, 5, 4], steps=3), ranges=ranges)
+    back = load_network(save_network(spiking, tmp_path / f"s{suffix}"))
+    assert (back.ranges, back.code) == (ranges, spiking.code)
 
 
 def test_weights_that_are_not_contiguous_come_back_as_they_are(tmp_path: Path) -> None:

@@ -213,7 +213,19 @@ def test_networks_elsewhere_are_refused() -> None:
         train(far, *batch(net), hardware=SPEC)
 
 
+def test_a_divergence_is_reported() -> None:
+    net = mlp([9, 5, 3])
+    x, y = batch(net, 60)
+    cells = SPEC.replace(dac=None, adc=None)
+    with pytest.raises(InputError, match=r"^train: must keep the loss finite, got divergence in epoch 1 of 2"):
+        train(net, x * np.float32(1e38), y, hardware=cells, epochs=2, learning_rate=1.0)
+
+
+def test_ranges_must_be_those_of_every_layer() -> None:
+    with pytest.raises(InputError, match=r"^Network\.ranges: must hold an entry for each of 1 weighted layers, got 0"):
+        replace(mlp([2, 2]), ranges=())
+
+
 def test_unknown_settings_are_refused() -> None:
     with pytest.raises(ParameterError, match="Hardware: unknown name, got 'programing'; did you mean 'programming'"):
         Hardware(chip=SPEC, programing=False)
-    assert replace(mlp([2, 2]), ranges=None).ranges is None
