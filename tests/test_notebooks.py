@@ -18,7 +18,8 @@ MEASURED = {
 }
 """Measured files that a notebook reads from the folder of real data."""
 
-LONG = ("02-from-measurement-to-accuracy", "03-wires-and-converters", "05-spiking")
+LONG = ("02-from-measurement-to-accuracy", "03-wires-and-converters", "04-hybrid-training", "05-spiking")
+MNIST = ("04-hybrid-training",)
 RUN = [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in LONG else []) for p in NOTEBOOKS]
 """The notebooks to run; long ones in `make notebooks`, which CI runs too."""
 
@@ -33,7 +34,7 @@ def run(path: Path, folder: Path) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    promised = {"01-accuracy-vs-device-noise", "03-wires-and-converters", "05-spiking", *MEASURED}
+    promised = {"01-accuracy-vs-device-noise", "03-wires-and-converters", "05-spiking", *MEASURED, *MNIST}
     assert promised <= {path.stem for path in NOTEBOOKS}
 
 
@@ -48,7 +49,7 @@ def test_stored_without_output(path: Path) -> None:
 @pytest.mark.parametrize("path", RUN)
 def test_runs(path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     files = MEASURED.get(path.stem, ())
-    if files:
+    if files or path.stem in MNIST:
         folder = request.getfixturevalue("real_data")
         missing = [name for name in files if not (folder / name).is_file()]
         if missing:

@@ -47,6 +47,7 @@ _LABELS = {
     "network.spiking.learning": "learning by",
     "tuning.rule": "pulse rule",
     "tuning.share": "tuned on a share of the training data",
+    "training.hardware": "off-chip training feels the chip",
     "training.weight_noise": "weight noise in training (fraction of the largest weight)",
 }
 _INCHES = 0.075  # of a letter below an axis

@@ -20,7 +20,7 @@ import numpy as np
 from cimsim import datasets
 from cimsim.chip import program
 from cimsim.kernels.parts import available_cores
-from cimsim.learning.offchip import train
+from cimsim.learning.offchip import Training, train
 from cimsim.network.evaluate import accuracy
 from cimsim.network.network import Network
 from cimsim.study import report
@@ -75,7 +75,7 @@ class Bench:
         """Make one chip, run the test samples on it, and say how it went."""
         start, settings = perf_counter(), self.points[index].settings
         ready = self.trained[_network(settings)]
-        x = ready.x[: settings.inference.calibrate]
+        x = None if ready.network.ranges else ready.x[: settings.inference.calibrate]
         chip = program(ready.network, settings.built(), calibrate=x, seed=self.seed_of("chip", die))
         chip = chip.age(settings.inference.age)
         chip = settings.tuning.tuned(chip, ready.x, ready.y, self.seed_of("tune", die))
@@ -190,7 +190,8 @@ def _untrained(settings: Settings, parts: Parts, seed: int) -> Network:
 def _train(network: Network, settings: Settings, part: datasets.Samples, seed: int, progress: bool) -> Network:
     """The trained network."""
     x, y = part
-    return train(network, x, y, seed=seed, progress=progress, **dict(settings.training))
+    chosen = {name: value for name, value in settings.training if name in Training.model_fields}
+    return train(network, x, y, hardware=settings.simulated(), seed=seed, progress=progress, **chosen)
 
 
 def _finished(trained: Network, settings: Settings, parts: Parts, seen: int) -> Trained:
@@ -202,12 +203,12 @@ def _finished(trained: Network, settings: Settings, parts: Parts, seen: int) -> 
 
 def _training(settings: Settings) -> Any:
     """What a trained float network depends on, the seed aside."""
-    return settings.data, settings.network.trained(), settings.training
+    return settings.data, settings.network.trained(), settings.training, repr(settings.simulated())
 
 
 def _network(settings: Settings) -> Any:
     """What the network of a chip depends on, the seed aside."""
-    return settings.data, settings.network, settings.training
+    return settings.data, settings.network, settings.training, repr(settings.simulated())
 
 
 def _at(point: Point, die: int, problem: Problem) -> InputError:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from cimsim import datasets
 from cimsim.chip import ChipSpec
+from cimsim.learning.aware import Hardware
 from cimsim.learning.offchip import Training
 from cimsim.study import paths
 from cimsim.study.architecture import Architecture
@@ -65,6 +66,12 @@ Ablation = Literal[
 ]
 
 
+class StudyTraining(Training):
+    """Off-chip training, with `hardware` on what simulates the chip of the point, flaws and learned ranges and all."""
+
+    hardware: bool = False
+
+
 class Inference(Parameters):
     """How the chip is used: seconds between programming and reading, training samples that calibrate the converters.
 
@@ -82,7 +89,7 @@ class Settings(Parameters):
 
     data: Data = Data()
     network: Architecture = Architecture()
-    training: Training = Training()
+    training: StudyTraining = StudyTraining()
     chip: ChipSpec
     tuning: Tuning = Tuning()
     inference: Inference = Inference()
@@ -90,6 +97,12 @@ class Settings(Parameters):
     def built(self) -> ChipSpec:
         """The design that is built: the chip, without what `inference.without` takes away."""
         return without(self.chip, self.inference.without)
+
+    def simulated(self) -> Hardware | None:
+        """What off-chip training feels."""
+        if not self.training.hardware:
+            return None
+        return Hardware(chip=self.built(), age=self.inference.age, calibrate=self.inference.calibrate)
 
 
 def without(spec: ChipSpec, part: Ablation) -> ChipSpec:

@@ -9,6 +9,8 @@ import pytest
 
 from cimsim import datasets
 from cimsim.chip import program
+from cimsim.crossbar.converters import ADC
+from cimsim.learning.aware import Hardware
 from cimsim.learning.hybrid import training_share
 from cimsim.learning.offchip import train
 from cimsim.learning.onchip import fine_tune
@@ -78,6 +80,22 @@ def test_what_cannot_be_tuned_is_refused_before_anything_is_trained(
         tuned["chip"]["weights"] = changes["weights"]
     with pytest.raises(InputError, match=message):
         run_study(Study(**tuned), tmp_path / "out", progress=False)
+
+
+def test_off_chip_training_that_feels_the_chip_is_one_for_every_chip(tiny: dict[str, Any], tmp_path: Path) -> None:
+    study = Study(**{**tiny, "sweep": {"chip.adc.bits": [4, 6], "training.hardware": [False, True]}})
+    found = run_study(study, tmp_path / "out", progress=False).results.astype({"training.hardware": str})
+    found = found.set_index(["chip.adc.bits", "training.hardware", "die"])
+    (x, y), test = datasets.load("digits", train=120, test=40)
+    for bits in (4, 6):
+        spec = study.chip.replace(adc=ADC(bits=bits))
+        chosen = Hardware(chip=spec, calibrate=32)
+        net = train(mlp([64, 6, 10], seed=5), x, y, hardware=chosen, seed=5, epochs=2, learning_rate=0.02)
+        chip = program(net, spec, seed=die_seed(5, "chip", 1))
+        row = found.loc[(bits, "True", 1)]
+        assert row["accuracy"] == accuracy(chip, *test, seed=die_seed(5, "read", 1))
+        assert row["float_accuracy"] == accuracy(net, *test)
+    assert found.xs("False", level=1)["float_accuracy"].nunique() == 1
 
 
 @pytest.mark.parametrize("name", ["hybrid", "on-chip-rules"])
