@@ -80,7 +80,7 @@ def _grid(n: int) -> tuple[Figure, list[Axes]]:
 
     across = min(n, PANELS_ACROSS)
     down = -(-n // across)
-    figure = Figure(figsize=(7.0, 4.6) if n == 1 else (3.2 * across + 1.6, 3.2 * down + 0.8), layout="constrained")
+    figure = Figure(figsize=(7.0, 4.6) if n == 1 else (3.7 * across + 1.2, 3.2 * down + 0.8), layout="constrained")
     grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel().tolist()
     for ax in grid[n:]:
         ax.remove()
