@@ -70,17 +70,18 @@ def hybrid(
         y_test: their labels.
         seed: fixes fabrication, the share, tuning and every read.
         settings: fields of `HybridTraining` (share=0.1, calibrate=256, age=0.0) and arguments of `fine_tune` by name:
-            layers=[-1], rule, backward, epochs, batch, learning_rate, ...
+            layers=[-1], rule, backward, epochs, batch, learning_rate, ...; also replicas and spread, as of `program`.
 
     Raises:
         InputError: a share that leaves no sample, and as `program` and `fine_tune` do, before anything is trained.
     """
     around = {name: settings.pop(name) for name in HybridTraining.model_fields if name in settings}
+    copies = {name: settings.pop(name) for name in ("replicas", "spread") if name in settings}
     choice = HybridTraining(**around)
     x, x_test = net.check(x), net.check(x_test)
     y, y_test = check_labels(y, len(x), net.n_out), check_labels(y_test, len(x_test), net.n_out)
     chosen = training_share(len(x), choice.share, seed)
-    chip = program(net, spec, calibrate=x[: choice.calibrate], seed=seed).age(choice.age)
+    chip = program(net, spec, calibrate=x[: choice.calibrate], seed=seed, **copies).age(choice.age)
     tuned, history = fine_tune(chip, x[chosen], y[chosen], seed=seed, **settings)
     measured: dict[str, Classifier] = {"software": net, "after transfer": chip, "after tuning": tuned}
     stages = {name: accuracy(model, x_test, y_test, seed=seed) for name, model in measured.items()}

@@ -65,6 +65,13 @@ def test_cuts_cover_the_range_in_order_and_only_the_last_is_short(n: int, size: 
     assert 1 <= parts[-1].stop - parts[-1].start <= size
 
 
+def test_a_given_range_leaves_room_and_cuts_what_is_beyond() -> None:
+    w = weights()
+    np.testing.assert_allclose(made(w, weight_range=8.0).weights(), w, atol=1e-9)
+    assert made(w, weight_range=8.0).tiles[0, 0].cells.g.max() < IDEAL.window.g_min + IDEAL.window.span / 7
+    np.testing.assert_allclose(made(w, weight_range=0.5).weights(), np.clip(w, -0.5, 0.5), atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("scheme", "columns_of_tiles"), [(DifferentialPair(), 2), (OffsetColumn(), 2), (BitSlices(slices=2), 2)]
 )
