@@ -33,7 +33,8 @@ def page(system: Published, result: Result) -> Figure:
     panels = bool(percents) + len(result.curves)
     across = min(panels, 3)
     down = -(-panels // across)
-    figure = Figure(figsize=(5.2 * across, 4.0 * down), layout="constrained")
+    height = max(4.0, 0.24 * len(percents))  # labels of many rows need room
+    figure = Figure(figsize=(5.2 * across, height * down), layout="constrained")
     figure.suptitle(f"{system.title}\n{system.source}", fontsize="medium")
     axes = iter(figure.subplots(down, across, squeeze=False).flat)
     if percents:
