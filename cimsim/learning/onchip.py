@@ -155,7 +155,8 @@ class _Run:
     ) -> None:
         self.chip, self.choice, self.rule, self.tuned, self.streams = chip, choice, rule, tuned, streams
         self.backward = backward
-        self.feedback = FeedbackAlignment().products(chip.network, streams.at("feedback"))
+        random = backward == "feedback"
+        self.feedback = FeedbackAlignment().products(chip.network, streams.at("feedback")) if random else None
         self.matrices = list(chip.matrices)
         own = {k: _single(chip.matrices[k], k) for k in tuned}
         self.network = chip.network.with_weights([(a.weight, np.copy(a.bias)) for a in chip.network.weighted])
@@ -211,7 +212,7 @@ class _Run:
             bare = self.bare and holds_outputs(matrix)
             products.append(partial(held_product, matrix) if bare else self.chip.sensed(len(products), matrix, there))
             transposed.append(partial(_transposed, matrix, draws=back, backward=self.backward))
-        transposed = self.feedback if self.backward == "feedback" else transposed
+        transposed = self.feedback or transposed
         row, self.seen = self.seen, self.seen + len(x)
         draws = {"seed": self.streams.seed, "row": row}
         return self.network.backpropagate(x, y, products, transposed, lowest=self.tuned[0], **draws)

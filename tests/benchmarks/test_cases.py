@@ -14,7 +14,7 @@ from cimsim.bench.wires import WIRES, cells, one_array
 from cimsim.crossbar.wires import effective_conductance
 
 
-@pytest.mark.parametrize("case", bench.cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(bench.cases()), ids=lambda case: case.name)
 def test_ratio(ratio: Any, case: bench.Case) -> None:
     ratio.of(case)
 

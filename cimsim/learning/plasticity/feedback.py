@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from cimsim.backend import to_library_of
+from cimsim.backend import to_host, to_library_of
 from cimsim.network.layers import Product
 from cimsim.network.network import Network
 from device_models.parameters import Parameters
@@ -33,7 +33,7 @@ class FeedbackAlignment(Parameters):
 def _drawn(weight: Array, streams: Streams) -> Array:
     n_in, n_out = weight.shape
     b = streams.rng("feedback").standard_normal((n_out, n_in), dtype=np.float32)
-    return to_library_of(b * np.float32(np.std(weight)), weight)
+    return to_library_of(b * np.float32(to_host(np.std(weight))), weight)
 
 
 def _through(d: Array, feedback: Array) -> Array:

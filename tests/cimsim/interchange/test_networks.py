@@ -171,7 +171,7 @@ DENSE = {"layers.0.weight": np.eye(3, dtype=np.float32), "layers.0.bias": np.zer
         (
             '["Dens"]',
             DENSE,
-            ", layers[0]: unknown layer, got Dens; did you mean 'Dense'? Known: Dense, Conv2d, ",
+            ", layers[0]: unknown layer, got Dens; did you mean 'Dense'? Known: Dense, Unbiased, Conv2d, ",
         ),
         ('["ReLU"]', {}, ", Network.layers: must hold a layer with weights, got 1; add a Dense layer"),
         ('["Dense", "Dense"]', DENSE, ": must hold a network, got KeyError"),

@@ -39,7 +39,7 @@ def test_paths_reach_into_every_section_and_the_members_in_use() -> None:
         ("learning_rate", "'training.learning_rate'"),
         ("bits", "'chip.dac.bits' or 'chip.adc.bits'"),
         ("chip.device.retention.kind", "'chip.device.retention"),
-        ("xyz", "a path starts with one of data, network, training, chip, inference"),
+        ("xyz", "a path starts with one of data, network, training, chip, tuning, inference"),
     ],
 )
 def test_a_path_that_does_not_exist_is_answered_with_the_nearest(path: str, nearest: str) -> None:
