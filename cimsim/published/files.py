@@ -38,7 +38,7 @@ def page(system: Published, result: Result) -> Figure:
     figure.suptitle(f"{system.title}\n{system.source}", fontsize="medium")
     axes = iter(figure.subplots(down, across, squeeze=False).flat)
     if percents:
-        _bars(percents, next(axes))
+        _figures(percents, next(axes))
     for curve in result.curves:
         _lines(curve, next(axes))
     for left in axes:
@@ -46,22 +46,19 @@ def page(system: Published, result: Result) -> Figure:
     return figure
 
 
-def _bars(rows: list[Row], ax: Axes) -> None:
-    """Ours as bars, the paper's figures as marks on them, read from top to bottom."""
+def _figures(rows: list[Row], ax: Axes) -> None:
+    """Ours as dots, the paper's figures as marks beside them, read from top to bottom."""
     places = np.arange(len(rows))
-    here = np.array([row.here for row in rows])
-    ax.barh(places, here, color="tab:blue", height=0.6, label="here")
+    ax.plot([row.here for row in rows], places, "o", color="tab:blue", markersize=8, label="here")
     stated = [(place, row.paper) for place, row in enumerate(rows) if row.paper is not None]
     if stated:
         ys, xs = zip(*stated, strict=True)
-        ax.plot(xs, ys, "|", color="black", markersize=16, markeredgewidth=2, label="paper")
-    values = np.concatenate([here, [paper for _, paper in stated]])
-    low = values.min()
-    ax.set_xlim(max(0.0, low - 0.35 * max(np.ptp(values), 2.0)) if low > 0 else None)
+        ax.plot(xs, ys, "|", color="black", markersize=14, markeredgewidth=2, label="paper")
     ax.set_yticks(places, [_wrapped(row) for row in rows], fontsize="small")
-    ax.invert_yaxis()
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.grid(axis="x", alpha=0.3)
     ax.set_xlabel("%")
-    ax.legend(fontsize="small", loc="lower right")
+    ax.legend(fontsize="small")
 
 
 def _wrapped(row: Row) -> str:
