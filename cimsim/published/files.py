@@ -71,7 +71,7 @@ def _lines(curve: Curve, ax: Axes) -> None:
     for k, (name, (x, y)) in enumerate(curve.series.items()):
         ax.plot(x, y, "o-", color=f"C{k % 10}", markersize=4, label=name)
     for k, (name, (x, y)) in enumerate(curve.paper.items()):
-        ax.plot(x, y, "k" + "x+*"[k % 3], markersize=9, label=f"{name}, paper")
+        ax.plot(x, y, "k" + "x+*"[k % 3], markersize=9, label=name if "paper" in name else f"{name}, paper")
     ax.set(title=curve.title, xlabel=curve.x, ylabel=curve.y)
     if len(curve.series) + len(curve.paper) > 1:
         ax.legend(fontsize="small")

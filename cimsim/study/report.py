@@ -6,6 +6,7 @@ import io
 import json
 import os
 import platform
+import textwrap
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS_ACROSS = 4
+LETTERS = 34  # of an axis label that fit below one panel of several
 PACKAGES = ("cimsim", "numpy", "scipy", "pandas", "pydantic", "matplotlib")
 
 
@@ -100,6 +102,8 @@ def _once(grid: list[Axes]) -> None:
             ax.set_xlabel("")
         else:
             ax.tick_params(labelbottom=True)
+            if len(grid) > 1:
+                ax.set_xlabel(textwrap.fill(ax.get_xlabel(), LETTERS))
 
 
 def _budget_figure(study: Study, table: pd.DataFrame) -> Figure:
