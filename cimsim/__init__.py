@@ -27,7 +27,7 @@ from cimsim.learning.onchip import fine_tune
 from cimsim.learning.plasticity import stdp
 from cimsim.learning.rules import check_rule
 from cimsim.network.activity import activity
-from cimsim.network.build import AvgPool, Conv, Linear, MaxPool, cnn
+from cimsim.network.build import AvgPool, Conv, Linear, MaxPool, Recurrent, cnn
 from cimsim.network.evaluate import accuracy, confusion
 from cimsim.network.network import Network, mlp
 from cimsim.network.norm import fold
@@ -60,6 +60,7 @@ __all__ = [
     "OffsetColumn",
     "ParameterError",
     "RampADC",
+    "Recurrent",
     "SarADC",
     "SingleCell",
     "Study",

@@ -180,8 +180,9 @@ class Chip:
         Their noise goes on from call to call. `row` is the number of the first sample: on the CPU a sample's noise is
         fixed by the seed and its number, however a batch is cut into parts.
         """
-        rows = [row * reads for reads in self.network.reads]
-        draws = [self._draws(seed, k, "run", first) for k, first in enumerate(rows)]
+        rows = [row * reads for reads in self.network.reads_per_call]
+        calls = [layer.calls for layer in self.network.weighted]
+        draws = [self._draws(seed, k, "run", *of) for k, of in enumerate(zip(rows, calls, strict=True))]
         return [self.sensed(k, matrix, d) for k, (matrix, d) in enumerate(zip(self.matrices, draws, strict=True))]
 
     def calibrate(self, x: Array, *, seed: int = 0) -> Chip:
@@ -269,9 +270,9 @@ class Chip:
         errors = LineErrors.draw(matrix.shape[1], Streams(self.seed).at("chip", "layer", k), "neurons")
         return self.spec.neurons.behind(product, side.unit * side.scale().full, errors)
 
-    def _draws(self, seed: int, layer: int, role: str = "run", row: int = 0) -> Draws:
+    def _draws(self, seed: int, layer: int, role: str = "run", row: int = 0, calls: int = 1) -> Draws:
         k = self.index(layer)
-        return Draws(Streams(seed).at(role, "layer", k), self.matrices[k].tiles[0, 0].signals, row)
+        return Draws(Streams(seed).at(role, "layer", k), self.matrices[k].tiles[0, 0].signals, row, calls)
 
     def _beside(self, x: Array) -> Array:
         return self.matrices[0].tiles[0, 0].beside(x)
@@ -326,7 +327,7 @@ def program(
     made: list[AnyMatrix] = []
     for k, (layer, n) in enumerate(zip(network.weighted, copies, strict=True)):
         w, place = to_host(layer.weight), streams.at("layer", k)
-        run = network.reads[k] if spread == "images" else 1
+        run = network.reads_per_call[k] if spread == "images" else 1
         made.append(AnalogMatrix.program(w, design, place) if n == 1 else Replicas.program(w, design, place, n, run))
     if calibrate is None and network.ranges is not None:
         made = [matrix.with_ranges(*ranges) for matrix, ranges in zip(made, network.ranges, strict=True)]

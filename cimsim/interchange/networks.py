@@ -18,11 +18,12 @@ from cimsim.network.network import LayerRanges, Network
 from cimsim.network.neurons.discrete import DiscreteLIF
 from cimsim.network.norm import BatchNorm2d
 from cimsim.network.pooling import AvgPool2d, MaxPool2d
+from cimsim.network.recurrent import RecurrentDense
 from cimsim.network.surrogates import Surrogate
 from device_models.errors import InputError, suggestion
 from device_models.parameters import Parameters, to_dict
 
-_TIMED: tuple[type[Layer], ...] = (Spiking, Integrating, Count, FirstSpike, Potential)
+_TIMED: tuple[type[Layer], ...] = (Spiking, Integrating, Count, FirstSpike, Potential, RecurrentDense)
 _CLASSES: tuple[type[Layer], ...] = (
     Dense,
     Unbiased,

@@ -15,31 +15,44 @@ def integrate(x: Array, law: Membrane, fire: Callable[[Array], Array] | None = N
     v, spikes = np.empty_like(x), np.empty_like(x)
     m, wait = np.zeros_like(x[:, 0]) + law.start, np.zeros_like(x[:, 0])
     for t in range(x.shape[1]):
-        u = np.where(wait > 0, m, law.decay * m + x[:, t])
-        s = (u >= 1).astype(x.dtype) if fire is None else fire(u)
-        s = np.where(wait > 0, 0, s)
-        m = u - (1 - law.v_reset) * s if law.soft else u * (1 - s) + law.v_reset * s
-        wait = np.where(s > 0, law.refractory, np.maximum(wait - 1, 0)) if law.refractory else wait
-        v[:, t], spikes[:, t] = u, s
+        v[:, t], spikes[:, t], m, wait = step(m, wait, x[:, t], law, fire)
     return v, spikes
+
+
+def step(
+    m: Array, wait: Array, x: Array, law: Membrane, fire: Callable[[Array], Array] | None = None
+) -> tuple[Array, Array, Array, Array]:
+    """One step of membranes at potentials `m` with `wait` refractory steps to pass: v, spikes, and the next m, wait."""
+    u = np.where(wait > 0, m, law.decay * m + x)
+    s = (u >= 1).astype(x.dtype) if fire is None else fire(u)
+    s = np.where(wait > 0, 0, s)
+    m = u - (1 - law.v_reset) * s if law.soft else u * (1 - s) + law.v_reset * s
+    wait = np.where(s > 0, law.refractory, np.maximum(wait - 1, 0)) if law.refractory else wait
+    return u, s, m, wait
 
 
 def adjoint(dy: Array, slope: Array, v: Array, spikes: Array, law: Membrane) -> Array:
     """As `membrane.adjoint`."""
-    dx, held = np.empty_like(v), _held(spikes, law.refractory)
+    dx, resting = np.empty_like(v), held(spikes, law.refractory)
     dm = np.zeros_like(v[:, 0])
     for t in reversed(range(v.shape[1])):
-        by_spike = law.v_reset - (1 if law.soft else v[:, t])
-        kept = 1 if law.soft else 1 - spikes[:, t]
-        du = np.where(held[:, t], dm, (dy[:, t] + dm * by_spike) * slope[:, t] + dm * kept)
-        dx[:, t] = np.where(held[:, t], 0, du)
-        dm = np.where(held[:, t], du, law.decay * du)
+        dx[:, t], dm = step_back(dm, dy[:, t], slope[:, t], v[:, t], spikes[:, t], resting[:, t], law)
     return dx
 
 
-def _held(spikes: Array, refractory: int) -> Array:
+def step_back(
+    dm: Array, dy: Array, slope: Array, v: Array, spikes: Array, resting: Array, law: Membrane
+) -> tuple[Array, Array]:
+    """The adjoint of one step: gradients at its input and at the potential before, from those after it, `dm`, `dy`."""
+    by_spike = law.v_reset - (1 if law.soft else v)
+    kept = 1 if law.soft else 1 - spikes
+    du = np.where(resting, dm, (dy + dm * by_spike) * slope + dm * kept)
+    return np.where(resting, 0, du), np.where(resting, du, law.decay * du)
+
+
+def held(spikes: Array, refractory: int) -> Array:
     """Whether a membrane is held in a step: a spike was in one of the `refractory` steps before."""
-    held = np.zeros_like(spikes, dtype=np.bool_)
+    resting = np.zeros_like(spikes, dtype=np.bool_)
     for lag in range(1, min(refractory, spikes.shape[1] - 1) + 1):
-        held[:, lag:] |= spikes[:, :-lag] > 0
-    return held
+        resting[:, lag:] |= spikes[:, :-lag] > 0
+    return resting

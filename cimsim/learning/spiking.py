@@ -87,7 +87,7 @@ class Held(Dense):
         """The output for the first step of each sample, at every step."""
         return np.repeat(super().forward(x[:: self.steps], product), self.steps, axis=0)
 
-    def vectors(self, x: Array) -> Iterator[Array]:
+    def vectors(self, x: Array, y: Array | None = None) -> Iterator[Array]:
         """The vector of each sample."""
         yield x[:: self.steps]
 
@@ -95,7 +95,7 @@ class Held(Dense):
         """The sum of the errors of all steps."""
         yield dy.reshape(-1, self.steps, dy.shape[1]).sum(axis=1)
 
-    def gradient(self, x: Array, dy: Array) -> tuple[Array, Array]:
+    def gradient(self, x: Array, dy: Array, y: Array | None = None) -> tuple[Array, Array]:
         """The loss gradients of weight and bias, those at the output summed over the steps first."""
         return super().gradient(next(self.vectors(x)), next(self.errors(dy)))
 

@@ -110,7 +110,7 @@ class _Sums:
 
     def add(self, one: LayerPass) -> None:
         if isinstance(self.layer, Weighted):
-            for v in self.layer.vectors(one.x):
+            for v in self.layer.vectors(one.x, one.y):
                 driven = v != 0
                 self.counts["reads"] += len(v)
                 self.counts["needed"] += int(np.sum(np.any(driven, axis=1)))

@@ -18,6 +18,7 @@ from cimsim.network.images import ImageLayer, Shape, Sides, check_image
 from cimsim.network.layers import Dense, Layer
 from cimsim.network.network import ACTIVATIONS, Network
 from cimsim.network.pooling import AvgPool2d, MaxPool2d
+from cimsim.network.recurrent import RecurrentDense
 from device_models.errors import InputError, suggestion
 from device_models.parameters import RuleBroken, Variant
 from device_models.streams import Streams
@@ -101,6 +102,23 @@ class Linear(LayerSpec):
         return Dense(_he(rng, (n_in, self.outputs), n_in), np.zeros(self.outputs, np.float32))
 
 
+class Recurrent(LayerSpec):
+    """A fully connected layer of so many spiking neurons that also see their own spikes of the step before.
+
+    `Recurrent(32)`, for `snn`, which gives it its steps and neurons: see `RecurrentDense`.
+    """
+
+    outputs: Annotated[int, Field(ge=1)]
+
+    def __init__(self, outputs: int | None = None, **sizes: Any) -> None:
+        super().__init__(outputs=outputs, **sizes)
+
+    def layer(self, shape: Shape, rng: np.random.Generator) -> RecurrentDense:
+        n = self.outputs
+        weight = np.concatenate([_he(rng, (fan_in, n), fan_in) for fan_in in (math.prod(shape), n)])
+        return RecurrentDense(weight, np.zeros(n, np.float32), steps=1)
+
+
 class _Pool(LayerSpec):
     kernel: Steps
     stride: Steps | None = None
@@ -154,8 +172,12 @@ def cnn(image: Sequence[int], layers: Sequence[LayerSpec | str], *, seed: int = 
     them as they are. Weights float32, normal with mean 0 and variance 2 / (inputs of an output) (He et al., ICCV 2015);
     biases 0. Raises `InputError`, or `ParameterError` for an unknown activation, where a layer does not fit.
     """
-    shape, streams = check_image("cnn.image", tuple(image)), Streams(seed).at("cnn")
-    made: list[Layer] = []
+    return Network(tuple(chain(check_image("cnn.image", tuple(image)), layers, seed)))
+
+
+def chain(shape: Shape, layers: Sequence[LayerSpec | str], seed: int) -> list[Layer]:
+    """Layers by their sizes one after the other, from inputs of this shape on. Raises `InputError` as `cnn`."""
+    streams, made = Streams(seed).at("cnn"), list[Layer]()
     for i, spec in enumerate(map(named, layers)):
         if not isinstance(spec, LayerSpec):
             rule, remedy = "must be a layer by its sizes, or the name of an activation", "write Conv(8, kernel=3)"
@@ -166,7 +188,7 @@ def cnn(image: Sequence[int], layers: Sequence[LayerSpec | str], *, seed: int = 
             (place,), rule, value, remedy = error.problem
             raise InputError(f"cnn.layers[{i}]: {place}", rule, value, remedy) from None
         shape = _shape_after(made[-1], shape)
-    return Network(tuple(made))
+    return made
 
 
 def _shape_after(layer: Layer, shape: Shape) -> Shape:

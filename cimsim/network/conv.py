@@ -100,7 +100,7 @@ class Conv2d(ImageLayer, Weighted):
         """Patches of an image."""
         return self.patches.count
 
-    def vectors(self, x: Array) -> Iterator[Array]:
+    def vectors(self, x: Array, y: Array | None = None) -> Iterator[Array]:
         """The patches of all images `(images * patches, rows)`, one block of images after the other."""
         return (self.patches.cut(x[block]) for block in self.patches.blocks(len(x)))
 
@@ -126,7 +126,7 @@ class Conv2d(ImageLayer, Weighted):
             dx[block] = self.patches.added(transposed(self._by_patch(dy[block])))
         return dx
 
-    def gradient(self, x: Array, dy: Array) -> tuple[Array, Array]:
+    def gradient(self, x: Array, dy: Array, y: Array | None = None) -> tuple[Array, Array]:
         """The sum over patches of `patch.T @ dy`, 0 between groups; and the sum of `dy` over images and patches."""
         d_weight = np.zeros_like(self.weight)
         for v, d in zip(self.vectors(x), self.errors(dy), strict=True):

@@ -22,6 +22,7 @@ from device_models.errors import InputError
 from device_models.window import Array
 
 ARCTAN = ArcTan()
+NEURON = DiscreteLIF(decay=0.9)
 
 
 class Timed(Layer):

@@ -77,8 +77,11 @@ class Weighted(Layer):
         """Features per sample at the output."""
 
     @abc.abstractmethod
-    def gradient(self, x: Array, dy: Array) -> tuple[Array, Array]:
-        """The loss gradients of weight and bias, from the layer's input and the gradient at its output."""
+    def gradient(self, x: Array, dy: Array, y: Array | None = None) -> tuple[Array, Array]:
+        """The loss gradients of weight and bias, from the layer's input and the gradient of `unrolled` at its output.
+
+        `y`: as in `vectors`.
+        """
 
     @property
     def reads_per_sample(self) -> int:
@@ -86,16 +89,34 @@ class Weighted(Layer):
         return 1
 
     @property
+    def calls(self) -> int:
+        """Calls of its product in which the vectors of a sample come: more than 1 where they follow from each other.
+
+        The transposed product is then called in the opposite order.
+        """
+        return 1
+
+    @property
     def mask(self) -> Array | None:
         """1 where the matrix holds weights and 0 where it has none to learn; None: weights everywhere."""
         return None
 
-    def vectors(self, x: Array) -> Iterator[Array]:
-        """What its product is given for samples `x`: parts `(samples * reads_per_sample, rows)`, of whole samples."""
+    def vectors(self, x: Array, y: Array | None = None) -> Iterator[Array]:
+        """What its product is given for samples `x`: parts `(samples * reads_per_sample, rows)`, one per call.
+
+        `y` is its output, of which a layer that feeds back on itself is given a part (None: that of exact products).
+        """
         yield x
 
+    def unrolled(self, dy: Array, x: Array, y: Array, transposed: Product | None = None) -> tuple[Array, Array | None]:
+        """The loss gradient at its output with what comes around through the layer itself, and that at its input.
+
+        Of a layer that feeds nothing back `dy`, and None: `backward` knows. Arguments as those of `backward`.
+        """
+        return dy, None
+
     def errors(self, dy: Array) -> Iterator[Array]:
-        """The loss gradient at its product's outputs, from that at its own: `(samples * reads_per_sample, columns)`.
+        """The loss gradient at its product's outputs, from that of `unrolled`: `(samples * reads_per_sample, columns)`.
 
         In the parts of `vectors`.
         """
@@ -156,7 +177,7 @@ class Dense(Weighted):
         """`dy @ weight.T`."""
         return (transposed or self.multiply_transposed)(dy)
 
-    def gradient(self, x: Array, dy: Array) -> tuple[Array, Array]:
+    def gradient(self, x: Array, dy: Array, y: Array | None = None) -> tuple[Array, Array]:
         """`x.T @ dy` and the sum of `dy` over the batch."""
         return x.T @ dy, dy.sum(axis=0)
 
@@ -172,7 +193,7 @@ class Unbiased(Dense):
         """`product(x)`."""
         return (product or self.multiply)(x)
 
-    def gradient(self, x: Array, dy: Array) -> tuple[Array, Array]:
+    def gradient(self, x: Array, dy: Array, y: Array | None = None) -> tuple[Array, Array]:
         """`x.T @ dy` and zeros."""
         return x.T @ dy, np.zeros_like(self.bias)
 

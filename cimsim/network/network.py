@@ -48,18 +48,20 @@ class Signals:
         loss: mean softmax cross-entropy of the batch.
         layers: all weighted layers.
         x: input of each layer, by its number.
-        d: gradient of the loss at its output.
+        y: its output.
+        d: gradient of the loss at its output, with what comes around through the layer itself.
     """
 
     logits: Array
     loss: Array
     layers: tuple[Weighted, ...]
     x: dict[int, Array]
+    y: dict[int, Array]
     d: dict[int, Array]
 
     def given(self, k: int) -> Array:
         """What the matrix of a layer was given, `(reads, rows)`."""
-        return joined(self.layers[k].vectors(self.x[k]))
+        return joined(self.layers[k].vectors(self.x[k], self.y[k]))
 
     def error(self, k: int) -> Array:
         """The gradient of the loss at the outputs of its product, `(reads, columns)`."""
@@ -67,7 +69,7 @@ class Signals:
 
     def gradients(self) -> list[tuple[Array, Array]]:
         """Those of weight and bias of each layer."""
-        return [self.layers[k].gradient(self.x[k], self.d[k]) for k in sorted(self.x)]
+        return [self.layers[k].gradient(self.x[k], self.d[k], self.y[k]) for k in sorted(self.x)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +131,11 @@ class Network:
     def reads(self) -> tuple[int, ...]:
         """Vectors of a sample that each weighted layer's matrix multiplies."""
         return tuple(self.steps * layer.reads_per_sample for layer in self.weighted)
+
+    @property
+    def reads_per_call(self) -> tuple[int, ...]:
+        """Of these, the ones in one call of the layer's product."""
+        return tuple(n // layer.calls for n, layer in zip(self.reads, self.weighted, strict=True))
 
     @cached_property
     def part(self) -> int:
@@ -215,8 +222,9 @@ class Network:
         """Run a batch forward and its error backward, down to the weighted layer numbered `lowest`.
 
         `y` (batch,) holds integer labels. `products` are those of `forward`; `transposed` holds one callable
-        `d -> d @ weight.T` per weighted layer (None: exact); that of the lowest layer is never called: nothing below it
-        learns, and in most networks it is the largest. `seed`, `row`: as `entered`.
+        `d -> d @ weight.T` per weighted layer (None: exact); that of the lowest layer is never called unless it
+        feeds back on itself: nothing below it learns, and in most networks it is the largest.
+        `seed`, `row`: as `entered`.
         Shapes are checked; values are not, because this is the inner step of training, which checks its data once.
         """
         self._check_samples(x)
@@ -225,7 +233,7 @@ class Network:
         x = self.entered(x, seed, row)
         outputs = self._outputs(x, self._products(products))
         loss, dy = softmax_cross_entropy(outputs[-1], to_library_of(y, outputs[-1]))
-        signals = Signals(outputs[-1], loss, self.weighted, {}, {})
+        signals = Signals(outputs[-1], loss, self.weighted, {}, {}, {})
         self._send_back(signals, [x, *outputs], dy, self._products(transposed, "multiply_transposed"), lowest)
         return signals
 
@@ -287,16 +295,19 @@ class Network:
     def _send_back(
         self, signals: Signals, values: list[Array], dy: Array, transposed: list[Product], lowest: int
     ) -> None:
-        """Note each weighted layer's input and error. `values`: the input and every output; `dy`: at the last."""
+        """Note each weighted layer's input, output and error. `values`: the input, every output; `dy`: at the last."""
         k = len(transposed)
         for i in reversed(range(len(self.layers))):
-            layer, back = self.layers[i], None
-            if isinstance(layer, Weighted):
-                k -= 1
-                signals.x[k], signals.d[k], back = values[i], dy, transposed[k]
-                if k == lowest:
-                    return
-            dy = layer.backward(dy, values[i], values[i + 1], back)
+            layer, x, y = self.layers[i], values[i], values[i + 1]
+            if not isinstance(layer, Weighted):
+                dy = layer.backward(dy, x, y)
+                continue
+            k -= 1
+            dy, dx = layer.unrolled(dy, x, y, transposed[k])
+            signals.x[k], signals.y[k], signals.d[k] = x, y, dy
+            if k == lowest:
+                return
+            dy = layer.backward(dy, x, y, transposed[k]) if dx is None else dx
 
 
 def mlp(sizes: Sequence[int], *, activation: str = "relu", bias: bool = True, seed: int = 0) -> Network:

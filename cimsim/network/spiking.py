@@ -1,6 +1,7 @@
 """Building spiking networks: a code, layers with weights and neurons in turn, a read-out.
 
     net = snn([784, 128, 10], steps=16)
+    net = snn([64, Recurrent(32), 10], steps=20)
     net = snn([Conv(8, kernel=3), AvgPool(2), Linear(10)], image=(1, 28, 28), code=PoissonRate(steps=32))
 
 What comes out is a `Network` like any other: `train`, `program`, `accuracy` and sweeps take it.
@@ -9,29 +10,31 @@ What comes out is a `Network` like any other: `train`, `program`, `accuracy` and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from cimsim.network.build import LayerSpec, cnn
+from cimsim.network.build import LayerSpec, Linear, Recurrent, chain
 from cimsim.network.coding.base import Code
 from cimsim.network.coding.rate import RegularRate
-from cimsim.network.firing import ARCTAN, Count, FirstSpike, Integrating, Potential, Spiking
+from cimsim.network.firing import ARCTAN, NEURON, Count, FirstSpike, Integrating, Potential, Spiking
+from cimsim.network.images import check_image
 from cimsim.network.layers import Layer, Weighted
 from cimsim.network.network import ACTIVATIONS, Network, mlp
 from cimsim.network.neurons.discrete import DiscreteLIF, discrete
 from cimsim.network.neurons.integrate_and_fire import IF, LIF
+from cimsim.network.recurrent import RecurrentDense
 from cimsim.network.surrogates import Surrogate
 from device_models.errors import InputError, suggestion
 
 ReadoutName = Literal["count", "first", "membrane"]
 READOUTS = ("count", "first", "membrane")
 STEPS = 16
-NEURON = DiscreteLIF(decay=0.9)
 
 
 def snn(  # noqa: PLR0913 (one argument for each choice)
-    layers: Sequence[int] | Sequence[LayerSpec],
+    layers: Sequence[int | LayerSpec],
     *,
     image: Sequence[int] | None = None,
     steps: int | None = None,
@@ -47,7 +50,8 @@ def snn(  # noqa: PLR0913 (one argument for each choice)
     So that word lines carry nothing but spikes. First weights as those of `mlp` and `cnn`; biases 0.
 
     Args:
-        layers: sizes of fully connected layers, inputs first; or with `image` layers by their sizes, as `cnn` takes.
+        layers: sizes of fully connected layers, inputs first, `Recurrent(n)` in place of `n` for one whose neurons see
+            their own spikes; or with `image` layers by their sizes, as `cnn` takes.
         image: `(channels, height, width)` of the samples.
         steps: time steps (None: those of `code`, else 16).
         code: how samples become spikes (None: `RegularRate`). `Given` takes samples that are spikes.
@@ -69,6 +73,8 @@ def snn(  # noqa: PLR0913 (one argument for each choice)
     hidden = Spiking(code.steps, law, surrogate or ARCTAN)
     made: list[Layer] = []
     for layer in _without_neurons(layers, image, seed):
+        if isinstance(layer, RecurrentDense):
+            layer = replace(layer, steps=code.steps, neuron=law, surrogate=hidden.surrogate)
         made += [hidden, layer] if made and isinstance(layer, Weighted) else [layer]
     return Network((*made, *_output(readout, hidden)), code)
 
@@ -96,23 +102,37 @@ def _law(neuron: DiscreteLIF | LIF | IF, dt: float | None) -> DiscreteLIF:
     return discrete(neuron, dt).neuron
 
 
-def _without_neurons(
-    layers: Sequence[int] | Sequence[LayerSpec], image: Sequence[int] | None, seed: int
-) -> tuple[Layer, ...]:
+def _without_neurons(layers: Sequence[int | LayerSpec], image: Sequence[int] | None, seed: int) -> Sequence[Layer]:
     """The layers with weights and the pools."""
-    sizes = [n for n in layers if isinstance(n, int | np.integer)]
-    if image is None and len(sizes) == len(layers):
-        return mlp(sizes, seed=seed).weighted
+    if image is None:
+        return _fully_connected(layers, seed)
     specs = [spec for spec in layers if isinstance(spec, LayerSpec)]
-    if image is None or len(specs) < len(layers):
-        rule, remedy = "must be integers, or with an image layers by their sizes", "neurons are put in by themselves"
-        raise InputError("snn.layers", rule, [type(a).__name__ for a in layers], remedy)
-    made = cnn(image, specs, seed=seed).layers
+    if len(specs) < len(layers):
+        raise _not_sizes(layers)
+    made = chain(check_image("snn.image", tuple(image)), specs, seed)
     for i, layer in enumerate(made):
         if isinstance(layer, tuple(ACTIVATIONS.values())):
             remedy = "leave it out, neurons are put in by themselves"
             raise InputError(f"snn.layers[{i}]", "must have weights or be a pool", specs[i], remedy)
     return made
+
+
+def _fully_connected(layers: Sequence[int | LayerSpec], seed: int) -> Sequence[Layer]:
+    """Layers by their numbers of neurons, inputs first."""
+    sizes = [n for n in layers if isinstance(n, int | np.integer)]
+    if len(sizes) == len(layers):
+        return mlp(sizes, seed=seed).weighted
+    first, *rest = layers
+    fitting = [n for n in rest if isinstance(n, Recurrent | int | np.integer)]
+    specs = [n if isinstance(n, Recurrent) else Linear(int(n)) for n in fitting]
+    if not isinstance(first, int | np.integer) or first < 1 or len(specs) < len(rest):
+        raise _not_sizes(layers)
+    return chain((int(first), 1, 1), specs, seed)
+
+
+def _not_sizes(layers: Sequence[int | LayerSpec]) -> InputError:
+    rule = "must be integers (or Recurrent layers behind the first), or with an image layers by their sizes"
+    return InputError("snn.layers", rule, [type(a).__name__ for a in layers], "neurons are put in by themselves")
 
 
 def _output(readout: str, neurons: Spiking) -> tuple[Layer, Layer]:

@@ -12,10 +12,11 @@ from pydantic import BeforeValidator, Field
 from cimsim.learning.conversion import to_spiking
 from cimsim.network.build import LayerSpec, Linear, cnn, named
 from cimsim.network.coding import Code, RegularRate
+from cimsim.network.firing import NEURON
 from cimsim.network.images import Shape, times
 from cimsim.network.network import Network, mlp
 from cimsim.network.neurons.discrete import DiscreteLIF
-from cimsim.network.spiking import NEURON, STEPS, ReadoutName, snn
+from cimsim.network.spiking import STEPS, ReadoutName, snn
 from cimsim.network.surrogates import ArcTan, Surrogate
 from device_models.errors import InputError
 from device_models.parameters import Parameters
@@ -57,8 +58,8 @@ class Architecture(Parameters):
         layers = [{ kind = "Conv", channels = 8, kernel = 3 }, "relu", { kind = "MaxPool", kernel = 2 }]
 
     Attributes:
-        layers: what comes first: tables of a `kind` (Conv, MaxPool, AvgPool, Linear) and its sizes, and names of
-            activations. Without them the network is a multilayer perceptron.
+        layers: what comes first: tables of a `kind` (Conv, MaxPool, AvgPool, Linear, Recurrent) and its sizes, and
+            names of activations. Without them the network is a multilayer perceptron.
         hidden: sizes of the fully connected layers after these, each followed by `activation`; not given, one of 32
             without `layers`, none with them.
         activation: "relu", "sigmoid", "step" (one bit) or "tanh"; "spiking" makes it a spiking network, with neurons

@@ -121,7 +121,7 @@ class Simulation:
         g += window.g_min / window.span
         g *= scale
         signals = np.tensordot(scheme.analog().astype(g.dtype), g, 1).swapaxes(0, 1)
-        return SensedProduct(self._scaled(k), signals, scheme.collect(signals))
+        return SensedProduct(self._scaled(k), signals, scheme.collect(signals), reverse=layer.calls > 1)
 
     def _measured(self, k: int, layer: Weighted, v: np.ndarray) -> SensedProduct:
         """The product of a layer once its converters have the ranges that a chip takes for these inputs."""

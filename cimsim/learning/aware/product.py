@@ -46,6 +46,7 @@ class SensedProduct:
         weight: the weights that the cells hold, `(rows, columns)`.
         input_slope: derivative of the loss by the logarithm of the DAC's range, once it has gone back.
         parts: notes on what has gone forward.
+        reverse: whether parts come back in the opposite order, as in a layer whose parts follow from each other.
     """
 
     converters: Converters
@@ -53,6 +54,7 @@ class SensedProduct:
     weight: Array
     input_slope: float = 0.0
     parts: list[Part] = field(default_factory=list)
+    reverse: bool = False
 
     def __call__(self, v: Array) -> Array:
         """The product of inputs `(reads, rows)`."""
@@ -65,7 +67,7 @@ class SensedProduct:
         return sum(out.y for out in outs) if outs else given @ self.weight
 
     def transposed(self, d: Array) -> Array:
-        """The gradient at the inputs from that at the outputs, of the parts in the order in which they went forward."""
+        """The gradient at the inputs from that at the outputs, of the parts in the order in which they come back."""
         part = next(self._returning)
         dv = np.concatenate([e @ self.weight[rows].T for rows, e in self._kept(part, d)], axis=1)
         self.input_slope += float(np.sum(dv * part.entered.slope))
@@ -122,4 +124,4 @@ class SensedProduct:
 
     @cached_property
     def _returning(self) -> Iterator[Part]:
-        return iter(self.parts)
+        return reversed(self.parts) if self.reverse else iter(self.parts)

@@ -113,3 +113,26 @@ def test_arrays_of_another_library_get_noise_of_the_same_law_in_that_library() -
     Draws(Streams(9), x).rows(60).noise("read").add(x, ForeignArray(np.full(70, 4.0, np.float32)))
     assert x.dtype == np.float32
     assert_normal(x.get(), 0.0, 2.0)
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=4), st.integers(2, 5))
+def test_samples_that_come_in_several_calls_get_the_same_numbers_however_a_batch_is_cut(
+    parts: list[int], calls: int
+) -> None:
+    def steps(draws: Draws, n: int) -> np.ndarray:
+        return np.stack([drawn(draws, n, 3) for _ in range(calls)], axis=1)
+
+    whole, draws = steps(Draws(Streams(4), HERE, calls=calls), sum(parts)), Draws(Streams(4), HERE, calls=calls)
+    assert np.array_equal(whole, np.concatenate([steps(draws, n) for n in parts]))
+
+
+def test_the_calls_of_a_sample_draw_apart() -> None:
+    draws = Draws(Streams(4), HERE, calls=3)
+    first, second, third, again = (drawn(draws, 200, 20) for _ in range(4))
+    for one, other in [
+        (first, second),
+        (second, third),
+        (first, again),
+        (first, drawn(Draws(Streams(4), HERE), 200, 20)),
+    ]:
+        assert_independent(one, other)
