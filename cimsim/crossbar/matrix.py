@@ -12,7 +12,7 @@ from cimsim.backend import generator
 from cimsim.crossbar.converters import DAC, AdcBank, AnyADC, InputScale, LineErrors
 from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.mapping import Transposed, WeightScheme
-from cimsim.crossbar.side import Place, Side
+from cimsim.crossbar.side import Place, Side, Tiles
 from cimsim.crossbar.tile import Tile
 from cimsim.crossbar.wires import Wires
 from device_models.device import Cells, Device, WriteReport, stack_cells
@@ -150,7 +150,13 @@ class AnalogMatrix:
 
         Raises `InputError` where a converter has no range yet.
         """
-        return self.forward.product(self.tiles, x, draws.rows(len(x)))
+        side, tiles = self._joined
+        return side.product(tiles, x, draws.rows(len(x)))
+
+    @cached_property
+    def _joined(self) -> tuple[Side, Tiles]:
+        """What `matmul` reads: see `Side.joined`."""
+        return self.forward.joined(self.tiles)
 
     def rmatmul(self, e: Array, draws: Draws) -> Array:
         """The transposed product `e @ w.T`, `(batch, n_out)` to `(batch, n_in)` float32, through the same cells.

@@ -103,6 +103,15 @@ class Side:
             y -= self.zero
         return y
 
+    def joined(self, tiles: Tiles) -> tuple[Side, Tiles]:
+        """Side and tiles for `product`: one large tile where tiles give outputs, which are only to be added."""
+        if len(tiles) == 1 or self.reading.driven_reference or not all(tile.folded for tile in tiles.values()):
+            return self, tiles
+        grid = [[tiles[r, c].signals for c in range(len(self.sensed))] for r in range(len(self.driven))]
+        whole = np.concatenate([np.concatenate(row, axis=1) for row in grid])
+        driven, sensed = ((slice(0, n),) for n in whole.shape)
+        return replace(self, driven=driven, sensed=sensed), {(0, 0): replace(tiles[0, 0], signals=whole)}
+
     def currents(self, tiles: Tiles, x: Array, rows: Rows) -> Iterator[tuple[Place, Array]]:
         """Place and currents in amperes of every tile before any ADC, `(passes * batch, signals * lines)`."""
         drives = [v for v, _ in self._drives(x, self.scale(converting=False), rows)]
@@ -154,7 +163,8 @@ class Side:
             return self
         like = next(iter(tiles.values())).signals
         rest = np.zeros_like(like, shape=(1, self.driven[-1].stop))
-        return replace(self, zero=self._sums(tiles, rest, self.inputs, None)[0])
+        side, tiles = self.joined(tiles)  # as `product` adds them up, so that both round alike
+        return replace(self, zero=side._sums(tiles, rest, self.inputs, None)[0])
 
     def scale(self, *, converting: bool = True) -> InputScale:
         """The input scale, once it is known that every converter has its range."""
@@ -202,7 +212,7 @@ class Side:
 
     def _block(self, tiles: Tiles, x: Array) -> int:
         """Samples at once: their inputs, their currents and the variances of these stay in the cache."""
-        currents = max(tile.lines * (1 + tile.noisy) for tile in tiles.values())
+        currents = max(int(tile.signals.shape[1]) * (1 + tile.noisy) for tile in tiles.values())
         in_cache = NUMBERS if backend_name(x) == "numpy" else NUMBERS_ELSEWHERE
         return min(max(in_cache // (int(x.shape[1]) + currents), LEAST), MOST)
 

@@ -133,6 +133,21 @@ def test_every_pass_reads_the_cells_anew(signed: Any) -> None:
     assert_normal(seen.astype(np.float64), mean, sigma)
 
 
+@pytest.mark.parametrize("dac", [None, DAC(bits=4, slice_bits=2)])
+def test_tiles_without_converters_are_read_as_one_and_give_the_sum_of_each(dac: DAC | None) -> None:
+    matrix = made(dac=dac).calibrated(inputs(), draws())
+    side, tiles = matrix.forward.joined(matrix.tiles)
+    assert len(matrix.tiles) > len(tiles) == 1
+    rows = draws().rows(30)
+    close(side.product(tiles, inputs(), rows), matrix.forward.product(matrix.tiles, inputs(), rows))
+
+
+@pytest.mark.parametrize("changes", [{"adc": ADC(bits=6)}, {"device": NOISY}])
+def test_tiles_are_read_one_by_one_where_each_is_converted_or_noisy(changes: dict[str, Any]) -> None:
+    matrix = made(**changes)
+    assert matrix.forward.joined(matrix.tiles) == (matrix.forward, matrix.tiles)
+
+
 def test_a_long_batch_is_cut_into_blocks_and_reads_the_same_numbers() -> None:
     matrix = made(NOISY, dac=DAC(bits=4, slice_bits=2, noise=0.01), adc=ADC(bits=9, noise=0.003))
     matrix, x = matrix.calibrated(inputs(), draws()), inputs(700)
