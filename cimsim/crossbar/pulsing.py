@@ -189,7 +189,8 @@ def changed(matrix: AnalogMatrix, tiles: Mapping[Place, Tile]) -> AnalogMatrix:
     """
     if any(tile is not matrix.tiles[place] for place, tile in tiles.items()):
         return replace(matrix, tiles=matrix.tiles | dict(tiles)).at_zero()
-    matrix.__dict__.pop("turned", None)
+    for derived in ("turned", "_joined"):
+        matrix.__dict__.pop(derived, None)
     return matrix if matrix.forward.zero is None and matrix.back.zero is None else matrix.at_zero()
 
 

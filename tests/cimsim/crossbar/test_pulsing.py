@@ -141,6 +141,16 @@ def test_matrices_are_values_unless_given_away() -> None:
     assert np.array_equal(third.weights(), again.weights())
 
 
+def test_what_is_read_follows_cells_that_were_pulsed_in_place() -> None:
+    """Reads of several tiles at once keep a copy of what tiles hold."""
+    matrix = made(LAWS[0], DifferentialPair())
+    pulser, x = Pulser(matrix, in_place=True), np.eye(20, dtype=np.float32)
+    now, _ = pulser.pulse(matrix, counts(), Streams(1))
+    now.matmul(x, Draws(Streams(5), x))
+    after, _ = pulser.pulse(now, counts(), Streams(2))
+    np.testing.assert_allclose(after.matmul(x, Draws(Streams(5), x)), after.weights(), atol=1e-5)
+
+
 @pytest.mark.parametrize("scheme", [DifferentialPair(), OffsetColumn()], ids=str)
 def test_threads_change_nothing(scheme: WeightScheme, monkeypatch: pytest.MonkeyPatch) -> None:
     law = update.ExponentialUpdate(pulses_up=50, pulses_down=50, c2c=0.02)
