@@ -28,12 +28,12 @@ def published(
     if name is None:
         print_table([_entry(systems.load(n)) for n in systems.names()])
         return
-    from cimsim.published.files import write
+    from cimsim.published.files import ready, write
 
-    system = systems.load(name)
+    system, folder = systems.load(name), ready(out or Path("results") / "published")
     effort = systems.Effort(quick, seed, (lambda line: None) if quiet else lambda line: print(line, file=sys.stderr))
     result = system.run(effort)
-    files = write(system, result, out or Path("results") / "published")
+    files = write(system, result, folder)
     if not quiet:
         typer.echo(f"\n{system.title}\n{system.source}\n")
         print_table([_printed(row) for row in result.rows])

@@ -6,6 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
+from cimsim.chip import ChipSpec, program
+from cimsim.network.evaluate import accuracy
+from cimsim.network.network import Network
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -112,3 +118,18 @@ class Published:
     title: str
     source: str
     run: Callable[[Effort], Result]
+
+
+def mean_accuracy(
+    net: Network,
+    design: ChipSpec,
+    reference: np.ndarray | None,
+    test: tuple[np.ndarray, np.ndarray],
+    dies: Sequence[int],
+) -> float:
+    """Accuracy of a design on test samples and labels, mean over dies by their seeds, percent.
+
+    Converters are calibrated on the `reference` inputs (None: not at all).
+    """
+    made = ((die, program(net, design, calibrate=reference, seed=die)) for die in dies)
+    return 100 * float(np.mean([accuracy(chip, *test, seed=die) for die, chip in made]))

@@ -21,7 +21,7 @@ from cimsim.learning.offchip import train
 from cimsim.network.build import Conv, Linear, MaxPool, cnn
 from cimsim.network.evaluate import accuracy
 from cimsim.network.network import Network
-from cimsim.published.base import Curve, Effort, Published, Result, Row
+from cimsim.published.base import Curve, Effort, Published, Result, Row, mean_accuracy
 from device_models.device import Device
 from device_models.faults import CellFaults
 from device_models.window import Window
@@ -97,9 +97,8 @@ def run(effort: Effort) -> Result:
         made[mode] = Made(with_full_scale_one(net, x[:500]) if activation == "relu" else net, bits)
 
     def measured(mode: str, spread: float = SPREAD, result_bits: int = RESULT_BITS) -> float:
-        design, net = spec(made[mode].bits, spread, result_bits), made[mode].net
-        chips = [(die, program(net, design, calibrate=x[:CALIBRATION], seed=die)) for die in dies]
-        return 100 * float(np.mean([accuracy(chip, test[0][:1000], test[1][:1000], seed=die) for die, chip in chips]))
+        design, some = spec(made[mode].bits, spread, result_bits), (test[0][:1000], test[1][:1000])
+        return mean_accuracy(made[mode].net, design, x[:CALIBRATION], some, dies)
 
     rows = [row for mode in MODES for row in _rows(mode, made[mode], (x, *test), effort.seed)]
     effort.say("accuracy against spread and the bits of results")

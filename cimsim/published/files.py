@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cimsim.published.base import Curve, Published, Result, Row
+from device_models.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
+def ready(out: Path) -> Path:
+    """The folder of results, made where it is not there. Raises `InputError` where nothing can be written to it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(str(out), "must be a folder that can be made", error.strerror, "choose another one") from None
+    if not os.access(out, os.W_OK):
+        raise InputError(str(out), "must be a folder one can write", "no permission", "choose another one")
+    return out
+
+
 def write(system: Published, result: Result, out: Path) -> list[Path]:
     """NAME.csv, NAME-curves.csv where there are curves, NAME.png, in a folder that is made where it is not there."""
-    out.mkdir(parents=True, exist_ok=True)
+    ready(out)
     table, points, picture = (out / f"{system.name}{end}" for end in (".csv", "-curves.csv", ".png"))
     result.table.to_csv(table, index=False)
     if result.curves:

@@ -22,7 +22,7 @@ from cimsim.crossbar.wires import Wires, node_voltages
 from cimsim.learning.offchip import train
 from cimsim.network.evaluate import accuracy
 from cimsim.network.network import Network, mlp
-from cimsim.published.base import Curve, Effort, Published, Result, Row
+from cimsim.published.base import Curve, Effort, Published, Result, Row, mean_accuracy
 from device_models.device import Device
 from device_models.programming import SpanError
 from device_models.window import Window
@@ -85,8 +85,7 @@ def run(effort: Effort) -> Result:
     dies = range(effort.seed, effort.seed + (1 if effort.quick else 5))
 
     def measured(levels: int, bits: int = FITTED_BITS, write_error: float = 0.0) -> float:
-        made = [(die, program(net, spec(levels, bits, write_error), calibrate=x[:512], seed=die)) for die in dies]
-        return 100 * float(np.mean([accuracy(chip, x_test, y_test, seed=die) for die, chip in made]))
+        return mean_accuracy(net, spec(levels, bits, write_error), x[:512], (x_test, y_test), dies)
 
     effort.say("accuracy against converters and errors of writing")
     bits, errors = ((FITTED_BITS, 8), (0.0, 0.3)) if effort.quick else (BITS, WRITE_ERRORS)

@@ -13,14 +13,14 @@ from itertools import pairwise
 import numpy as np
 
 from cimsim import datasets
-from cimsim.chip import ChipSpec, program
+from cimsim.chip import ChipSpec
 from cimsim.crossbar.integrate import Integrate
 from cimsim.crossbar.mapping import DifferentialPair
 from cimsim.learning.offchip import train
 from cimsim.network.evaluate import accuracy
 from cimsim.network.layers import Dense, Heaviside
 from cimsim.network.network import Network, mlp
-from cimsim.published.base import Curve, Effort, Published, Result, Row
+from cimsim.published.base import Curve, Effort, Published, Result, Row, mean_accuracy
 from device_models.device import Device
 from device_models.programming import SpanError
 from device_models.window import Window
@@ -38,8 +38,7 @@ WRITE_ERRORS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)  # of the range
 
 def images(x: np.ndarray) -> np.ndarray:
     """MNIST as black and white images of 14 x 14 pixels, `(n, 196)`: means of four pixels against one half."""
-    fours: np.ndarray = x.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
-    return np.asarray(fours.reshape(len(x), -1) > 0.5, np.float32)
+    return np.asarray(datasets.shrink(x, (28, 28), (14, 14)) > 0.5, np.float32)
 
 
 def with_bias_lines(net: Network) -> Network:
@@ -98,8 +97,7 @@ def run(effort: Effort) -> Result:
     dies = range(effort.seed, effort.seed + (1 if effort.quick else 10))
 
     def measured(net: Network, design: ChipSpec) -> float:
-        made = [(die, program(with_bias_lines(net), design, seed=die)) for die in dies]
-        return 100 * float(np.mean([accuracy(chip, lined, y_test, seed=die) for die, chip in made]))
+        return mean_accuracy(with_bias_lines(net), design, None, (lined, y_test), dies)
 
     def swept(designs: Sequence[ChipSpec]) -> dict[str, list[float]]:
         effort.say(f"{len(designs)} designs on {len(dies)} dies each")

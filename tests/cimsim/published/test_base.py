@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from cimsim import published
+from cimsim.cli import app
 from cimsim.published import Curve, Effort, Published, Result, Row
 from cimsim.published.files import write
 from device_models.errors import InputError
@@ -46,6 +48,14 @@ def test_a_result_is_written_and_can_be_read_back(tmp_path: Path):
 
 def test_a_result_without_curves_writes_no_file_for_them(tmp_path: Path):
     assert [p.suffix for p in write(SYSTEM, Result("x-2000", ROWS), tmp_path)] == [".csv", ".png"]
+
+
+def test_results_that_could_not_be_kept_are_not_computed(tmp_path: Path):
+    (tmp_path / "taken").write_text("a file")
+    run = CliRunner().invoke(app, ["published", "letters-2015", "-o", str(tmp_path / "taken")])
+    assert isinstance(run.exception, InputError)
+    assert "taken: must be a folder that can be made, got File exists" in str(run.exception)
+    assert "dies" not in run.output
 
 
 def test_an_unknown_system_is_named_with_those_there_are():
