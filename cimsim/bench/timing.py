@@ -30,6 +30,9 @@ class Timing(NamedTuple):
     ratio: float
 
 
+SETTLING = 0.2  # seconds: threads of a BLAS look for more work for 0.1 s, on the cores of whoever comes next
+
+
 def timed(case: Case) -> Timing:
     """Time a case and its reference by turns, so that a busy spell of the machine meets both."""
     run, reference = case.make()
@@ -40,6 +43,9 @@ def timed(case: Case) -> Timing:
 
 
 def _seconds(f: Run) -> float:
+    """Seconds of a run after one of its own, as in a series of them."""
+    time.sleep(SETTLING)
+    f()
     start = time.perf_counter()
     f()
     return time.perf_counter() - start

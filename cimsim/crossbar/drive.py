@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 
-from cimsim.kernels.events import Events, events, few_columns
 from device_models.window import Array
 
 
@@ -35,14 +34,6 @@ class Products:
             np.matmul(b.T, a.T, out=self._held[key])
         return self._held[key].T
 
-    def of_events(self, name: str, events: Events, b: np.ndarray) -> Array:
-        """As `matrix`, with the events of `a` in its place."""
-        key = (name, (events.samples, b.shape[1]))
-        if key not in self._held:
-            self._held[key] = np.empty(key[1][::-1], np.float32)
-        events.product(b, self._held[key])
-        return self._held[key].T
-
     def square(self, name: str, a: Array) -> Array:
         """`a * a`, which lasts until the next product of this name and shape."""
         key = (name, a.shape)
@@ -66,19 +57,10 @@ class Drive:
         """Volts squared."""
         return self._products.square(self._name, self.volts)
 
-    @cached_property
-    def events(self) -> Events | None:
-        """The driven lines, where these are few."""
-        return events(self.volts)
-
     def times(self, name: str, g: Array) -> Array:
         """The product with conductances `(lines, n)`, in an array that the next one of this name takes again."""
-        if few_columns(g) or self.events is None:
-            return self._products.matrix(name, self.volts, g)
-        return self._products.of_events(name, self.events, g)
+        return self._products.matrix(name, self.volts, g)
 
     def squares_times(self, name: str, g: Array) -> Array:
         """As `times`, of the squares."""
-        if few_columns(g) or self.events is None:
-            return self._products.matrix(name, self.squared, g)
-        return self._products.of_events(name, self.events.squared, g)
+        return self._products.matrix(name, self.squared, g)

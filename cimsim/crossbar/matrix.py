@@ -12,8 +12,10 @@ from cimsim.backend import generator
 from cimsim.crossbar.converters import DAC, AdcBank, AnyADC, InputScale, LineErrors
 from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.mapping import Transposed, WeightScheme
-from cimsim.crossbar.side import Place, Side, Tiles
-from cimsim.crossbar.tile import Tile
+from cimsim.crossbar.ranging import calibrated, clipping, ready, with_adc, with_ranges, with_zero
+from cimsim.crossbar.reader import Reader
+from cimsim.crossbar.side import Side
+from cimsim.crossbar.tile import Place, Tile
 from cimsim.crossbar.wires import Wires
 from device_models.device import Cells, Device, WriteReport, stack_cells
 from device_models.parameters import FloatPair
@@ -97,12 +99,12 @@ class AnalogMatrix:
             reports.append(report)
         write = WriteReport(*map(sum, zip(*reports, strict=True)))
         forward, back = design.sides(scale, rows, columns)
-        forward = forward.fabricated({p: t.lines for p, t in tiles.items()}, streams).ready(tiles)
+        forward = ready(forward.fabricated({p: t.lines for p, t in tiles.items()}, streams), tiles)
         made = cls(design, scale, rows, columns, tiles, forward, back, write)
         if back.dac is None and back.adc is None:
             return made
         lines = {(c, r): t.signals_per_column * t.g_eff.shape[1] for (r, c), t in tiles.items()}
-        return replace(made, back=back.fabricated(lines, streams, "back ").ready(made.turned))
+        return replace(made, back=ready(back.fabricated(lines, streams, "back "), made.turned))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -150,13 +152,11 @@ class AnalogMatrix:
 
         Raises `InputError` where a converter has no range yet.
         """
-        side, tiles = self._joined
-        return side.product(tiles, x, draws.rows(len(x)))
+        return self._reader.product(x, draws.rows(len(x)))
 
     @cached_property
-    def _joined(self) -> tuple[Side, Tiles]:
-        """What `matmul` reads: see `Side.joined`."""
-        return self.forward.joined(self.tiles)
+    def _reader(self) -> Reader:
+        return Reader.of(self.forward, self.tiles)
 
     def rmatmul(self, e: Array, draws: Draws) -> Array:
         """The transposed product `e @ w.T`, `(batch, n_out)` to `(batch, n_in)` float32, through the same cells.
@@ -165,19 +165,23 @@ class AnalogMatrix:
         noise. A reference column is read by itself at full scale, and subtracted times the sum of the inputs.
         Raises `InputError` where a converter has no range yet.
         """
-        return self.back.product(self.turned, e, draws.rows(len(e)))
+        return self._back_reader.product(e, draws.rows(len(e)))
+
+    @cached_property
+    def _back_reader(self) -> Reader:
+        return Reader(self.back, self.turned)
 
     def calibrated(self, x: Array, draws: Draws) -> AnalogMatrix:
         """The matrix with converter ranges measured on the chip while it sees the inputs `(batch, n_in)`."""
-        return replace(self, forward=self.forward.calibrated(self.tiles, x, draws.rows(len(x))))
+        return replace(self, forward=calibrated(self.forward, self.tiles, x, draws.rows(len(x))))
 
     def with_ranges(self, inputs: FloatPair, sums: FloatPair | None) -> AnalogMatrix:
         """The matrix with given ranges of its converters: see `Side.with_ranges`."""
-        return replace(self, forward=self.forward.with_ranges(self.tiles, inputs, sums))
+        return replace(self, forward=with_ranges(self.forward, self.tiles, inputs, sums))
 
     def calibrated_back(self, e: Array, draws: Draws) -> AnalogMatrix:
         """The matrix with the ranges of its transposed read measured while it sees `(batch, n_out)`."""
-        return replace(self, back=self.back.calibrated(self.turned, e, draws.rows(len(e))))
+        return replace(self, back=calibrated(self.back, self.turned, e, draws.rows(len(e))))
 
     def currents(self, x: Array, draws: Draws) -> Iterator[tuple[Place, Array]]:
         """Place and bit-line currents of every tile, as they reach its ADCs, for a read-out of another kind.
@@ -190,7 +194,7 @@ class AnalogMatrix:
 
     def clipping(self, x: Array, draws: Draws) -> float:
         """Share of conversions outside the ADC range while the matrix sees `x`; 0 without ADCs."""
-        return self.forward.clipping(self.tiles, x, draws.rows(len(x)))
+        return clipping(self.forward, self.tiles, x, draws.rows(len(x)))
 
     def aged(self, seconds: float) -> AnalogMatrix:
         """The matrix `seconds` later; converter ranges stay as they were calibrated."""
@@ -231,7 +235,7 @@ class AnalogMatrix:
         """The same cells behind another ADC, not calibrated yet unless its range is given."""
         cells = {place: tile.cells for place, tile in self.tiles.items()}
         made = replace(self, design=replace(self.design, adc=adc)).with_cells(cells, exact=False)
-        return replace(made, forward=made.forward.with_adc(adc, made.tiles))
+        return replace(made, forward=with_adc(made.forward, made.tiles, adc))
 
     def targets(self, w: np.ndarray) -> dict[Place, np.ndarray]:
         """Target conductances of every tile for weights `(n_in, n_out)`, siemens, `(arrays, rows, columns)`."""
@@ -249,8 +253,8 @@ class AnalogMatrix:
 
     def at_zero(self) -> AnalogMatrix:
         """The matrix once its offsets, where inputs have one, are measured again."""
-        forward = self.forward if self.forward.zero is None else self.forward.with_zero(self.tiles)
-        back = self.back if self.back.zero is None else self.back.with_zero(self.turned)
+        forward = self.forward if self.forward.zero is None else with_zero(self.forward, self.tiles)
+        back = self.back if self.back.zero is None else with_zero(self.back, self.turned)
         return replace(self, forward=forward, back=back)
 
     def moved(self, move: Callable[[Array], Array]) -> AnalogMatrix:

@@ -18,8 +18,7 @@ import numpy as np
 from cimsim.backend import generator
 from cimsim.crossbar.mapping import DifferentialPair
 from cimsim.crossbar.matrix import AnalogMatrix
-from cimsim.crossbar.side import Place
-from cimsim.crossbar.tile import Tile
+from cimsim.crossbar.tile import Place, Tile
 from cimsim.crossbar.workbench import Workbench
 from cimsim.kernels import pulses_plain
 from cimsim.kernels.parts import available_cores
@@ -189,7 +188,7 @@ def changed(matrix: AnalogMatrix, tiles: Mapping[Place, Tile]) -> AnalogMatrix:
     """
     if any(tile is not matrix.tiles[place] for place, tile in tiles.items()):
         return replace(matrix, tiles=matrix.tiles | dict(tiles)).at_zero()
-    for derived in ("turned", "_joined"):
+    for derived in ("turned", "_reader", "_back_reader"):
         matrix.__dict__.pop(derived, None)
     return matrix if matrix.forward.zero is None and matrix.back.zero is None else matrix.at_zero()
 

@@ -14,7 +14,7 @@ from cimsim.crossbar.mapping import DifferentialPair, OffsetColumn
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulses, changed, siemens_per_weight
 from cimsim.crossbar.reference import ReferenceCell
-from cimsim.crossbar.side import Place
+from cimsim.crossbar.tile import Place
 from device_models.device import Cells, Device, WriteReport
 from device_models.errors import InputError
 from device_models.streams import Streams

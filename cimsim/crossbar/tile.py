@@ -5,7 +5,7 @@ Noise enters here and nowhere above: `Tile.current` is the only place where cell
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
@@ -23,6 +23,8 @@ from device_models.device import Cells, Device
 from device_models.errors import InputError
 from device_models.read_noise import ReadNoise
 from device_models.window import Array
+
+Place = tuple[int, int]  # row and column of a tile among the tiles of a matrix
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class Tile:
     def nonlinear(self) -> bool:
         """Whether cells and wires have to be solved for every input: `read` then takes the volts on the lines."""
         return _solved_by_input(self.device, self.wires)
+
+    @property
+    def read_by_product(self) -> bool:
+        """Whether currents, and their variance from read to read, are products of drives and a matrix."""
+        return not self.nonlinear and self.analog is None
 
     @property
     def lines(self) -> int:
@@ -205,6 +212,9 @@ class Tile:
         return replace(
             self, cells=self.cells.each(move), g_eff=move(self.g_eff), signals=move(self.signals), variance=variance
         )
+
+
+Tiles = Mapping[Place, Tile]
 
 
 def _read_variance(law: ReadNoise, cells: Cells, g: Array, g_eff: Array) -> Array:

@@ -10,11 +10,11 @@ from functools import cache
 from types import ModuleType
 
 from cimsim.backend import backend_name
-from cimsim.kernels.laws import Gaussian, Noise, Sums, Table, Uniform
+from cimsim.kernels.laws import Gaussian, Noise, Sheet, Sums, Table, Uniform
 from device_models.streams import Streams
 from device_models.window import Array
 
-__all__ = ["Gaussian", "Noise", "Sums", "Table", "Uniform", "kernels_for", "noise"]
+__all__ = ["Gaussian", "Noise", "Sheet", "Sums", "Table", "Uniform", "kernels_for", "noise"]
 
 
 def kernels_for(x: Array) -> ModuleType:

@@ -6,14 +6,14 @@ constants throughout and becomes vector instructions, be a matrix wide or thin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from cimsim.kernels import loops
-from cimsim.kernels.laws import Gaussian, Sums, Table, Uniform
+from cimsim.kernels import loops, tiles_cpu
+from cimsim.kernels.laws import Gaussian, Noise, Sheet, Sums, Table, Uniform
 from device_models.streams import Streams
 from device_models.window import Array
 
@@ -91,6 +91,36 @@ def read_out(
     loops.read_out(
         y.T, at, columns, (sums.worths, sums.reference, np.float32(sums.worth)), _law(law), cells, converters
     )
+
+
+def read_tiles(
+    y: np.ndarray,
+    first: int,
+    volts: np.ndarray,
+    sheet: Sheet,
+    sums: Sums,
+    noises: tuple[Sequence[Noise], Sequence[Noise]],
+    turn: int,
+    block: int,
+) -> None:
+    """All tiles of a sheet in one call: adds what their currents are worth to outputs `y`.
+
+    `y` `(samples, outputs)` has its columns whole in memory; volts `(samples, lines)` give it from sample `first` on.
+    `noises` are those of cells and converters, one for each tile, or empty: then there is none of that kind. `block`
+    samples are taken at once.
+    """
+    volts = volts if volts.flags.forc else np.ascontiguousarray(volts)
+    (cells, row), (converters, other_row) = (_keys(one, len(sheet.spans)) for one in noises)
+    variances = sheet.variances if noises[0] else NO_COLUMN, sheet.converters if noises[1] else NO_COLUMN
+    laid = (sheet.spans, sheet.cells, *variances, _law(sheet.law))
+    worths = (sums.worths, sums.reference, np.float32(sums.worth))
+    tiles_cpu.read_tiles(y.T, first, volts, laid, worths, (cells, converters, max(row, other_row), turn), block)
+
+
+def _keys(noises: Sequence[Noise], tiles: int) -> tuple[np.ndarray, int]:
+    """The keys of tiles' noise `(tiles, 4)`, and the row at which it begins (0 without any)."""
+    found = [one for one in noises if isinstance(one, CounterNoise)]
+    return (np.array([one.key for one in found]), found[0].row) if found else (np.zeros((tiles, 4), np.uint32), 0)
 
 
 def squared_error(i: np.ndarray, low: np.ndarray, step: np.ndarray, top: int) -> np.ndarray:

@@ -53,6 +53,22 @@ class Table(NamedTuple):
     lines: Array
 
 
+class Sheet(NamedTuple):
+    """Tiles of a matrix one after the other in memory, those with the same lines together, on the host.
+
+    `spans` `(tiles, 5)`, int64: first driven line and the one after the last, the same of the tile's columns among
+    those of all tiles, its first output. `cells` is what lines deliver to columns, tile after tile, `variances` that of
+    `cells` from read to read (empty for none). The rest has one value per column: `law` of conversion (None for none)
+    and the variance of the converters' noise (empty for none).
+    """
+
+    spans: np.ndarray
+    cells: np.ndarray
+    variances: np.ndarray
+    law: Uniform | Table | None
+    converters: np.ndarray
+
+
 class Sums(NamedTuple):
     """How the signals of a tile make outputs: times `worths`, added, less the last column if it is a `reference`.
 

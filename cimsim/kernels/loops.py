@@ -101,6 +101,10 @@ def collect(y: Any, at: Any, x: Any, sums: Any) -> None:
     """Adds signals times their worths, less the last column where it is a reference, to `y` `(outputs, samples)`."""
     worths, reference, worth = sums
     columns, n = len(x) // len(worths), x.shape[1]
+    if len(worths) == 1 and not reference:
+        for k in range(columns):
+            _add_signal(y[at[1] + k, at[0] : at[0] + n], x[k], worths[0], worth)
+        return
     base, total = np.zeros(n, np.float32), np.empty(n, np.float32)
     if reference:
         _add_signals(base, x, columns - 1, columns, worths)
@@ -109,6 +113,13 @@ def collect(y: Any, at: Any, x: Any, sums: Any) -> None:
         out = y[at[1] + k, at[0] : at[0] + n]
         for r in range(n):
             out[r] += (total[r] - base[r]) * worth
+
+
+@_compiled
+def _add_signal(out: Any, signal: Any, own: Any, worth: Any) -> None:
+    """The only signal of a column, rounded as many would be."""
+    for r in range(len(out)):
+        out[r] += (signal[r] * own) * worth
 
 
 @_compiled

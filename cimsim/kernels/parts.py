@@ -34,15 +34,31 @@ def each_part(run: Callable[[int, int], Result], x: Array, size: int) -> list[Re
     parts = [(start, min(start + size, len(x))) for start in range(0, len(x), size)]
     if len(parts) == 1 or backend_name(x) != "numpy" or getattr(_WITHIN, "part", False):
         return [run(*part) for part in parts]
-    with _LIMIT.held(), ThreadPoolExecutor(max_workers=available_cores(), initializer=_enter) as pool:
-        return list(pool.map(lambda part: run(*part), parts))
+    helpers, results, left = min(available_cores(), len(parts)) - 1, dict[int, Result](), iter(enumerate(parts))
+
+    def work() -> None:
+        with _within_part():
+            for number, part in left:
+                results[number] = run(*part)
+
+    with _LIMIT.held(), ThreadPoolExecutor(max_workers=max(helpers, 1)) as pool:
+        others = [pool.submit(work) for _ in range(helpers)]
+        work()  # this thread has nothing else to do, and to start one more would cost time
+        for other in others:
+            other.result()
+    return [results[number] for number in range(len(parts))]
 
 
 _WITHIN = threading.local()
 
 
-def _enter() -> None:
+@contextmanager
+def _within_part() -> Iterator[None]:
     _WITHIN.part = True
+    try:
+        yield
+    finally:
+        _WITHIN.part = False
 
 
 def available_cores() -> int:

@@ -16,7 +16,7 @@ from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.held import held_product, holds_outputs
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulser, Pulses, at_limit
-from cimsim.crossbar.side import Place
+from cimsim.crossbar.tile import Place
 from cimsim.learning.plasticity.feedback import FeedbackAlignment
 from cimsim.learning.rules import MixedPrecision, PulseRule, Step
 from cimsim.learning.rules.abilities import check_abilities

@@ -115,7 +115,7 @@ def passes(
     if dac is None:
         yield Pass(x * np.float32(v_read / scale.full), 1.0)
         return
-    for turn, (volts, worth) in enumerate(_digits(dac, codes(dac, x, scale), scale, v_read)):
+    for turn, (volts, worth) in enumerate(_digits(dac, x, scale, v_read)):
         if dac.gain_spread or dac.offset_spread:
             volts *= 1 + np.float32(dac.gain_spread) * errors.gain
             volts += np.float32(dac.offset_spread * v_read) * errors.offset
@@ -124,13 +124,17 @@ def passes(
         yield Pass(volts, worth)
 
 
-def codes(dac: DAC, x: Array, scale: InputScale) -> Array:
-    """The whole number that stands for each input, float32; negative ones keep their sign."""
+def codes(dac: DAC, x: Array, scale: InputScale, unit: float = 1.0) -> Array:
+    """`unit` times the whole number that stands for each input, float32; negative ones keep their sign."""
+    top = _checked(dac, scale).top(scale)
+    return kernels_for(x).quantise(x, top / scale.full, -top if scale.signed else 0, top, unit)
+
+
+def _checked(dac: DAC, scale: InputScale) -> DAC:
     if dac.bits == 1 and scale.signed:
         rule, remedy = "must be 2 or more for inputs that may be negative", "use more bits, or inputs of 0 and more"
         raise InputError("DAC.bits", rule, dac.bits, remedy)
-    top = dac.top(scale)
-    return kernels_for(x).quantise(x, top / scale.full, -top if scale.signed else 0, top, 1.0)
+    return dac
 
 
 def taken(dac: DAC | None, x: Array, scale: InputScale) -> Array:
@@ -140,13 +144,16 @@ def taken(dac: DAC | None, x: Array, scale: InputScale) -> Array:
     return codes(dac, x, scale) * np.float32(1 / dac.top(scale))
 
 
-def _digits(dac: DAC, whole: Array, scale: InputScale, v_read: float) -> Iterator[tuple[Array, float]]:
-    """Digits of whole numbers as volts, least significant first, and the worth of each."""
-    bits, width = dac._bits(scale), dac._width(scale)
-    for part, sign in _parts(dac, whole, scale):
+def _digits(dac: DAC, x: Array, scale: InputScale, v_read: float) -> Iterator[tuple[Array, float]]:
+    """Digits of the inputs' whole numbers as volts, least significant first, and the worth of each."""
+    bits, width = _checked(dac, scale)._bits(scale), dac._width(scale)
+    highest = 2**width - 1
+    unit = v_read / highest
+    if dac.turns(scale) == 1 and not dac.shifts(scale):
+        yield codes(dac, x, scale, unit), 1.0
+        return
+    for part, sign in _parts(dac, codes(dac, x, scale), scale):
         for shift in range(0, bits, width):
-            highest = 2**width - 1
-            unit = v_read / highest
             volts = part * np.float32(unit) if width == bits else kernels_for(part).digits(part, shift, width, unit)
             yield volts, sign * highest * 2**shift / dac.top(scale)
 

@@ -12,9 +12,8 @@ from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.mapping import OffsetColumn
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulser, Pulses
-from cimsim.crossbar.side import Place
 from cimsim.crossbar.single import SingleCell
-from cimsim.crossbar.tile import Tile
+from cimsim.crossbar.tile import Place, Tile
 from cimsim.crossbar.wires.sensitivity import attenuation
 from cimsim.kernels.stdp import Synapses
 from device_models.device import Cells, Device

@@ -10,7 +10,7 @@ from cimsim.crossbar.mapping import DifferentialPair
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulses
 from cimsim.crossbar.rewriting import pair_steps, wanted_siemens, write_goals
-from cimsim.crossbar.side import Place
+from cimsim.crossbar.tile import Place
 from cimsim.learning.rules.base import PulseRule, Step
 from device_models.errors import InputError
 from device_models.parameters import Siemens

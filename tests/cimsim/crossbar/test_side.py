@@ -13,6 +13,7 @@ from cimsim.crossbar.converters.dac import codes
 from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.mapping import BitSlices, DifferentialPair, OffsetColumn, WeightScheme
 from cimsim.crossbar.matrix import AnalogMatrix, Design
+from cimsim.crossbar.reader import Reader
 from cimsim.crossbar.wires import Wires, effective_conductance
 from device_models import read_noise, retention, update
 from device_models.conduction import Sinh
@@ -136,16 +137,15 @@ def test_every_pass_reads_the_cells_anew(signed: Any) -> None:
 @pytest.mark.parametrize("dac", [None, DAC(bits=4, slice_bits=2)])
 def test_tiles_without_converters_are_read_as_one_and_give_the_sum_of_each(dac: DAC | None) -> None:
     matrix = made(dac=dac).calibrated(inputs(), draws())
-    side, tiles = matrix.forward.joined(matrix.tiles)
-    assert len(matrix.tiles) > len(tiles) == 1
-    rows = draws().rows(30)
-    close(side.product(tiles, inputs(), rows), matrix.forward.product(matrix.tiles, inputs(), rows))
+    joined, rows = Reader.of(matrix.forward, matrix.tiles), draws().rows(30)
+    assert len(matrix.tiles) > len(joined.tiles) == 1
+    close(joined.product(inputs(), rows), Reader(matrix.forward, matrix.tiles).product(inputs(), rows))
 
 
 @pytest.mark.parametrize("changes", [{"adc": ADC(bits=6)}, {"device": NOISY}])
 def test_tiles_are_read_one_by_one_where_each_is_converted_or_noisy(changes: dict[str, Any]) -> None:
     matrix = made(**changes)
-    assert matrix.forward.joined(matrix.tiles) == (matrix.forward, matrix.tiles)
+    assert Reader.of(matrix.forward, matrix.tiles).tiles == matrix.tiles
 
 
 def test_a_long_batch_is_cut_into_blocks_and_reads_the_same_numbers() -> None:
