@@ -31,21 +31,23 @@ class Timing(NamedTuple):
 
 
 SETTLING = 0.2  # seconds: threads of a BLAS look for more work for 0.1 s, on the cores of whoever comes next
+WARMING = 0.05  # seconds: at first a new thread may share a core with the one that started it
 
 
 def timed(case: Case) -> Timing:
     """Time a case and its reference by turns, so that a busy spell of the machine meets both."""
     run, reference = case.make()
-    run(), reference()
     times = np.array([[_seconds(f) for f in (run, reference)] for _ in range(case.rounds)])
     mine, theirs = (float(t) for t in np.median(times, axis=0))
     return Timing(case.name, case.of, mine, theirs, mine / theirs)
 
 
 def _seconds(f: Run) -> float:
-    """Seconds of a run after one of its own, as in a series of them."""
+    """Seconds of a run within a series of its own."""
     time.sleep(SETTLING)
-    f()
+    start = time.perf_counter()
+    while time.perf_counter() < start + WARMING:
+        f()
     start = time.perf_counter()
     f()
     return time.perf_counter() - start

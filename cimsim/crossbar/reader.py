@@ -55,14 +55,15 @@ class Reader:
 
     def sums(self, x: Array, scale: InputScale, rows: Rows | None) -> Array:
         """What all reads add up to, as outputs; `rows` None takes the mean over reads."""
-        x, unit = x.astype(np.float32, copy=False), scale.full * self.side.unit
-        y = np.empty_like(x, shape=(self.side.sensed[-1].stop, len(x))).T  # columns whole in memory, as kernels want
+        unit, shape = scale.full * self.side.unit, (self.side.sensed[-1].stop, len(x))
+        y = np.empty_like(x, np.float32, shape=shape).T  # columns whole in memory, as kernels want them
         sheet = self._sheet if len(x) >= LEAST_FOR_SHEET or "_sheet" in vars(self) else None
 
         def part(start: int, stop: int) -> None:
             y[start:stop] = 0
             own = None if rows is None else rows.after(start)
-            here = x[start:stop] if sheet is not None else self._laid(x[start:stop])
+            here = x[start:stop].astype(np.float32, copy=False)
+            here = here if sheet is not None else self._laid(here)
             add, turn = OneByOne(self.side, self.tiles).add if sheet is None else sheet.add, 0
             for volts, worth in self.side.drives(here, scale, own):
                 add(y, start, volts, Read(turn, worth * unit, own))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -18,8 +19,8 @@ from cimsim.kernels import Noise, Sheet, Sums, Table, Uniform, kernels_for
 from cimsim.kernels.parts import available_cores
 from device_models.window import Array
 
-NUMBERS = 3 * 2**15  # drives and currents of a tile at once, which stay in the cache
-LEAST, MOST = 32, 256  # samples at once
+NUMBERS = 2**18  # at once, which stay in the cache
+LEAST, MOST = 64, 256  # samples at once
 PART = 2**20  # inputs that a thread takes at once
 NOTHING = np.zeros(0, np.float32)
 
@@ -41,7 +42,7 @@ class TileSheet:
     """Tiles that are read by products, as kernels take them: a value.
 
     Attributes:
-        places: those of the tiles, row by row.
+        places: those of the tiles, column by column.
         sheet: what they deliver and how it is converted.
         worths, reference: see `Sums`.
     """
@@ -54,36 +55,37 @@ class TileSheet:
     @classmethod
     def of(cls, side: Side, tiles: Tiles) -> TileSheet | None:
         """The sheet of tiles on the host, or None where a tile is more than products."""
-        places = sorted(tiles)
+        places = sorted(tiles, key=lambda place: place[::-1])
         made = [tiles[p] for p in places]
         if side.reading.driven_reference or not all(tile.read_by_product for tile in made):
             return None
         if backend_name(made[0].signals) != "numpy":
             return None
         ends = [0, *accumulate(tile.signals.shape[1] for tile in made)]
-        spans = [(*_ends(side.driven[r]), *ends[t : t + 2], side.sensed[c].start) for t, (r, c) in enumerate(places)]
+        spans = [(r, *ends[t : t + 2], side.sensed[c].start) for t, (r, c) in enumerate(places)]
         banks = [] if side.banks is None else [side.banks[p] for p in places]
         sheet = Sheet(
+            np.array([0, *(cut.stop for cut in side.driven)], np.int64),
             np.array(spans, np.int64),
             _flat([tile.signals for tile in made]),
             _flat([tile.variance for tile in made if tile.variance is not None]),
-            _law(banks),
             _flat([bank.variance for bank in banks if bank.variance is not None]),
+            _law(banks),
         )
         folded = made[0].folded
         worths = np.ones(1, np.float32) if folded else np.array(side.reading.worths(), np.float32)
         return cls(places, sheet, worths, side.reading.reference and not folded)
 
-    @property
+    @cached_property
     def block(self) -> int:
-        """Samples at once: drives and currents of a tile, and the variances of these, stay in the cache."""
-        first, last, start, stop, _ = self.sheet.spans.T
-        numbers = int((last - first).max() + (stop - start).max()) * (2 if self.sheet.variances.size else 1)
+        """Samples at once: their drives and the currents of a tile, and the squares and variances of these."""
+        _, start, stop, _ = self.sheet.spans.T
+        numbers = (self.sheet.cuts[-1] + (stop - start).max()) * (2 if self.sheet.variances.size else 1)
         return int(min(max(2 ** np.floor(np.log2(NUMBERS / numbers)), LEAST), MOST))
 
     def samples(self, n: int) -> int:
         """Samples of `n` that a thread takes at once: whole blocks, so that results do not depend on the threads."""
-        block, width = self.block, int(self.sheet.spans[-1, 1])
+        block, width = self.block, int(self.sheet.cuts[-1])
         share = -(-n // available_cores())
         return max(min(-(-share // block), PART // width // block), 1) * block
 
@@ -99,10 +101,6 @@ class TileSheet:
         if read.rows is None or not variances.size:
             return []
         return [read.rows.noise(role, *place) for place in self.places]
-
-
-def _ends(cut: slice) -> tuple[int, int]:
-    return cut.start, cut.stop
 
 
 def _flat(arrays: Sequence[np.ndarray]) -> np.ndarray:

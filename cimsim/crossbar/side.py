@@ -108,9 +108,8 @@ class Side:
     def drives(self, x: Array, scale: InputScale, rows: Rows | None) -> Iterator[tuple[Array, float]]:
         """Volts of all driven lines, as ohmic cells would feel them unless `raw`, and their worth, pass by pass."""
         noise = None if rows is None else rows.noise("dac")
-        for volts, worth in passes(
-            self.dac, x.astype(np.float32, copy=False), scale, self.v_read, self.row_errors, noise
-        ):
+        x = x.astype(np.float32, copy=False)
+        for volts, worth in passes(self.dac, x, scale, self.v_read, self.row_errors, noise):
             if self.raw:
                 yield volts, worth
             elif self.dac is None:

@@ -112,7 +112,7 @@ def read_tiles(
     volts = volts if volts.flags.forc else np.ascontiguousarray(volts)
     (cells, row), (converters, other_row) = (_keys(one, len(sheet.spans)) for one in noises)
     variances = sheet.variances if noises[0] else NO_COLUMN, sheet.converters if noises[1] else NO_COLUMN
-    laid = (sheet.spans, sheet.cells, *variances, _law(sheet.law))
+    laid = (sheet.cuts, sheet.spans, sheet.cells, *variances, _law(sheet.law))
     worths = (sums.worths, sums.reference, np.float32(sums.worth))
     tiles_cpu.read_tiles(y.T, first, volts, laid, worths, (cells, converters, max(row, other_row), turn), block)
 

@@ -11,40 +11,40 @@ _compiled = njit(nogil=True, error_model="numpy", cache=True)
 # A product and its sum may be rounded once, as a BLAS does; the order of sums stays.
 _compiled_fused = njit(nogil=True, fastmath={"contract"}, error_model="numpy", cache=True)
 SHARE = 0.1  # of lines driven, at most: from 0.12 to 0.15 on the dense product takes less time
+LEAST_LINES, LEAST_COLUMNS = 128, 32  # of a tile: below, to look for driven lines costs about as much as it saves
 SAMPLES = 16  # at once: their sums are in the first cache when they are laid by column
 AHEAD = 32  # samples by which events may be ahead of their share before the batch counts as dense
 
 
 @_compiled
-def room(samples: Any, width: Any) -> Any:
-    """Memory for `list_lines`: for numbers of driven lines, and for where those of each sample end."""
-    return np.empty(int(SHARE * width * (samples + AHEAD)) + width, np.uint32), np.zeros(samples + 1, np.uint32)
+def room(cuts: Any, samples: Any, width: Any) -> Any:
+    """Memory for `listed` drives of so many cuts: whether driven lines are few, their numbers, each sample's end."""
+    lines = np.empty((cuts, int(SHARE * width * (samples + AHEAD)) + width), np.uint32)
+    return np.zeros(cuts, np.bool_), lines, np.zeros((cuts, samples + 1), np.uint32)
 
 
 @_compiled
-def list_lines(volts: Any, lines: Any, ends: Any) -> bool:
+def listed(volts: Any, lines: Any, ends: Any, of_lines: Any) -> bool:
     """The driven lines of volts `(samples, lines)`, sample after sample: of b, numbers `ends[b]` to `ends[b + 1]`.
 
-    False, and no list, where more than `SHARE` of all are driven. Every line is written down, and counted if driven,
-    or overwritten: no branch to guess.
+    `of_lines` takes their volts. False, and no list, where more than `SHARE` of all are driven, or lines are too few
+    to look. Every line is written down, and counted if driven, or overwritten: no branch to guess.
     """
-    n, none, one, most = np.uint64(0), np.uint64(0), np.uint64(1), SHARE * volts.shape[1]
-    for b in range(volts.shape[0]):
-        for k in range(volts.shape[1]):
+    samples, width = volts.shape
+    n, none, one, most = np.uint64(0), np.uint64(0), np.uint64(1), SHARE * width
+    if width < LEAST_LINES:
+        return False
+    for b in range(samples):
+        for k in range(width):
             lines[n] = k
             n += one if volts[b, k] != 0 else none
         ends[b + 1] = n
         if n > most * (b + AHEAD):
             return False
-    return True
-
-
-@_compiled
-def list_volts(volts: Any, lines: Any, ends: Any, out: Any) -> None:
-    """The volts of the driven lines."""
-    for b in range(volts.shape[0]):
+    for b in range(samples):
         for j in range(ends[b], ends[b + 1]):
-            out[j] = volts[b, lines[j]]
+            of_lines[j] = volts[b, lines[j]]
+    return True
 
 
 @_compiled_fused

@@ -54,19 +54,20 @@ class Table(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Tiles of a matrix one after the other in memory, those with the same lines together, on the host.
+    """Tiles of a matrix one after the other in memory, those with the same outputs together, on the host.
 
-    `spans` `(tiles, 5)`, int64: first driven line and the one after the last, the same of the tile's columns among
-    those of all tiles, its first output. `cells` is what lines deliver to columns, tile after tile, `variances` that of
-    `cells` from read to read (empty for none). The rest has one value per column: `law` of conversion (None for none)
-    and the variance of the converters' noise (empty for none).
+    `cuts` are the ends of the driven lines of tiles, from 0 on; `spans` `(tiles, 4)` the number of each tile's cut, its
+    first column and the one after its last among the columns of all tiles, and its first output; int64. `cells` is what
+    lines deliver to columns, `variances` that of `cells` from read to read (empty for none). The rest has one value per
+    column: the variance of the converters' noise (empty for none) and the `law` of conversion (None for none).
     """
 
+    cuts: np.ndarray
     spans: np.ndarray
     cells: np.ndarray
     variances: np.ndarray
-    law: Uniform | Table | None
     converters: np.ndarray
+    law: Uniform | Table | None
 
 
 class Sums(NamedTuple):

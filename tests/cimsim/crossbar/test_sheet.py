@@ -17,6 +17,7 @@ from cimsim.crossbar.reader import Reader
 from cimsim.crossbar.sheet import TileSheet
 from cimsim.crossbar.wires import Wires
 from cimsim.kernels import parts
+from cimsim.kernels.events_cpu import LEAST_COLUMNS, LEAST_LINES
 from device_models import read_noise
 from device_models.conduction import Sinh
 from device_models.device import Device
@@ -37,15 +38,19 @@ NONLINEAR = IDEAL.replace(conduction=Sinh(v0=0.3))
 
 
 def made(device: Device = NOISY, **changes: Any) -> AnalogMatrix:
-    design = replace(Design(device, (16, 8), DifferentialPair(), DAC(bits=6), None, None, 0.2), **changes)
-    w = Streams(1).rng("weights").uniform(-1, 1, (ROWS, COLUMNS))
-    return AnalogMatrix.program(w, design, Streams(0)).calibrated(inputs(50), draws())
+    return of_shape((ROWS, COLUMNS), (16, 8), device, **changes)
 
 
-def inputs(batch: int, share: float = 1.0) -> np.ndarray:
+def of_shape(shape: tuple[int, int], tile: tuple[int, int], device: Device = NOISY, **changes: Any) -> AnalogMatrix:
+    design = replace(Design(device, tile, DifferentialPair(), DAC(bits=6), None, None, 0.2), **changes)
+    w = Streams(1).rng("weights").uniform(-1, 1, shape)
+    return AnalogMatrix.program(w, design, Streams(0)).calibrated(inputs(50, shape[0]), draws())
+
+
+def inputs(batch: int, rows: int = ROWS, share: float = 1.0) -> np.ndarray:
     """Inputs of which a share is not 0."""
     rng = Streams(2).rng("inputs")
-    return (rng.uniform(-1, 1, (batch, ROWS)) * (rng.random((batch, ROWS)) < share)).astype(np.float32)
+    return (rng.uniform(-1, 1, (batch, rows)) * (rng.random((batch, rows)) < share)).astype(np.float32)
 
 
 def draws() -> Draws:
@@ -86,18 +91,20 @@ def test_a_sheet_takes_every_pass(dac: DAC | None, device: Device, monkeypatch: 
 def test_a_sheet_takes_inputs_of_which_few_are_driven(
     share: float, order: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert_same(made(adc=ADC(bits=6)), np.asarray(inputs(400, share), order=order), monkeypatch)
+    rows, columns = 2 * LEAST_LINES, LEAST_COLUMNS
+    matrix = of_shape((rows, columns), (LEAST_LINES, columns), adc=ADC(bits=6))
+    assert_same(matrix, np.asarray(inputs(400, rows, share), order=order), monkeypatch)
 
 
 @pytest.mark.parametrize("block", [32, 64, 256])
 @pytest.mark.parametrize("cores", [1, 3])
 def test_noise_does_not_depend_on_blocks_or_cores(block: int, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    matrix, x = made(adc=ADC(bits=6, noise=0.03)), inputs(500)
-    expected = matrix.matmul(x, draws())
+    adc, x = ADC(bits=6, noise=0.03), inputs(500)
+    expected = made(adc=adc).matmul(x, draws())
     monkeypatch.setattr(sheet, "MOST", block)
     monkeypatch.setattr(sheet, "available_cores", lambda: cores)
     monkeypatch.setattr(parts, "available_cores", lambda: cores)
-    assert (matrix.matmul(x, draws()) == expected).mean() > 0.999
+    assert (made(adc=adc).matmul(x, draws()) == expected).mean() > 0.999
 
 
 def test_the_mean_of_reads_has_no_noise() -> None:

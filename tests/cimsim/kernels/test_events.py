@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cimsim.kernels import events_cpu
-from cimsim.kernels.events_cpu import AHEAD, SHARE
+from cimsim.kernels.events_cpu import AHEAD, LEAST_LINES, SHARE
 
 
 def volts(samples: int, lines: int, share: float, *, seed: int = 0, one: bool = True) -> np.ndarray:
@@ -18,17 +18,14 @@ def volts(samples: int, lines: int, share: float, *, seed: int = 0, one: bool = 
 
 
 def listed(v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    lines, ends = events_cpu.room(*v.shape)
-    if not events_cpu.list_lines(v, lines, ends):
-        return None
+    _, lines, ends = events_cpu.room(1, *v.shape)
     of_lines = np.full(v.size, np.nan, np.float32)
-    events_cpu.list_volts(v, lines, ends, of_lines)
-    return lines, of_lines, ends
+    return (lines[0], of_lines, ends[0]) if events_cpu.listed(v, lines[0], ends[0], of_lines) else None
 
 
 @given(
     samples=st.integers(1, 30),  # as many may be driven as there are lines: see AHEAD
-    lines=st.integers(1, 40),
+    lines=st.integers(LEAST_LINES, LEAST_LINES + 40),
     columns=st.integers(1, 40),
     share=st.sampled_from([0.0, 0.02, 0.1]),
     one=st.booleans(),
@@ -63,4 +60,5 @@ def test_events_list_each_samples_lines_in_order() -> None:
 
 @pytest.mark.parametrize(("share", "few"), [(0.0, True), (SHARE / 2, True), (2 * SHARE, False), (1.0, False)])
 def test_a_list_is_made_where_few_lines_are_driven(share: float, few: bool) -> None:
-    assert (listed(volts(10 * AHEAD, 200, share)) is not None) == few
+    assert (listed(volts(10 * AHEAD, LEAST_LINES, share)) is not None) == few
+    assert listed(volts(10 * AHEAD, LEAST_LINES - 1, share)) is None
