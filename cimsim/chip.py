@@ -34,6 +34,7 @@ from device_models.window import Array
 AnyMatrix = AnalogMatrix | Replicas
 CHUNK = 1024  # samples per pass at most: the currents of a tile stay in the cache, and memory is flat in the batch
 CALIBRATION_READS = 2**15  # about as many reads of a layer are enough to find its ranges
+CALIBRATION_ROUNDS = 3  # of a layer that feeds back on itself: exact spikes first, then the chip's own
 
 
 class ChipSpec(Parameters):
@@ -188,19 +189,27 @@ class Chip:
     def calibrate(self, x: Array, *, seed: int = 0) -> Chip:
         """The chip with converter ranges measured while it runs `x`, layer by layer, read noise included.
 
-        Of a convolution's reads about `CALIBRATION_READS` serve, drawn at random.
+        Of a convolution's reads about `CALIBRATION_READS` serve, drawn at random. A layer that sees its own spikes is
+        measured again, as often as `CALIBRATION_ROUNDS` says, with those it gave by the ranges of the time before.
         """
         reference = self._beside(self.network.check(x))
         x, measured = self.network.entered(reference, seed), list[AnyMatrix]()
         for layer in self.network.layers:
-            product: Product | None = None
             if isinstance(layer, Weighted):
-                k = len(measured)
-                draws, picked = self._draws(seed, k, "calibrate"), Streams(seed).at("calibrate", "layer", k)
-                measured.append(self.matrices[k].calibrated(_some_vectors(layer, x, picked), draws))
-                product = self.sensed(k, measured[k], draws)
-            x = layer.forward(x, product)
+                matrix, x = self._calibrated(len(measured), layer, x, seed)
+                measured.append(matrix)
+            else:
+                x = layer.forward(x)
         return replace(self, matrices=tuple(measured), reference=to_host(reference))
+
+    def _calibrated(self, k: int, layer: Weighted, x: Array, seed: int) -> tuple[AnyMatrix, Array]:
+        """The matrix of a layer with ranges measured while it runs `x`, and what the layer then gives."""
+        draws, picked = self._draws(seed, k, "calibrate"), Streams(seed).at("calibrate", "layer", k)
+        matrix, y = self.matrices[k], None
+        for _ in range(CALIBRATION_ROUNDS if layer.calls > 1 else 1):
+            matrix = matrix.calibrated(_some_vectors(layer, x, y, picked), draws)
+            y = layer.forward(x, self.sensed(k, matrix, draws))
+        return matrix, y
 
     def age(self, seconds: float) -> Chip:
         """The chip `seconds` later, cells drifted, converter ranges as they were calibrated."""
@@ -239,7 +248,7 @@ class Chip:
             error = to_host(matrix.weights()) - to_host(layer.weight)
             rms = float(np.sqrt(np.mean(error**2))) / matrix.weight_scale
             written = {"weight_error": rms, "adc_clipping": clipping[k], **write_counts(matrix.write)}
-            rows.append(LayerReport(layer=k, **_used(matrix, self.network.reads[k]), **written))
+            rows.append(LayerReport(layer=k, **_used(matrix, layer, self.network.reads_per_call[k]), **written))
         return ChipReport(self._effects(), self.seconds, tuple(rows))
 
     def index(self, layer: int) -> int:
@@ -362,8 +371,8 @@ def _check_tiles(network: Network, spec: ChipSpec, design: Design, copies: Seque
         raise InputError("ChipSpec.tiles", rule, spec.tiles, "take fewer replicas, or larger tiles")
 
 
-def _used(matrix: AnyMatrix, reads: int) -> dict[str, Any]:
-    """The size of a layer on its chip, and cycles per sample: fields of `LayerReport`."""
+def _used(matrix: AnyMatrix, layer: Weighted, reads: int) -> dict[str, Any]:
+    """Fields of `LayerReport`: size, and cycles per sample. Copies share the `reads` of a call; calls wait in turn."""
     tiles = [tile for copy in matrix.copies for tile in copy.tiles.values()]
     rows, columns = matrix.design.tile
     cells = sum(tile.cells.shape[1] * tile.cells.shape[2] for tile in tiles)
@@ -373,7 +382,7 @@ def _used(matrix: AnyMatrix, reads: int) -> dict[str, Any]:
         "copies": len(matrix.copies),
         "tiles": len(tiles),
         "utilisation": cells / (len(tiles) * rows * columns),
-        "cycles": -(-reads // len(matrix.copies)) * matrix.copies[0].forward.turns,
+        "cycles": layer.calls * -(-reads // len(matrix.copies)) * matrix.copies[0].forward.turns,
     }
 
 
@@ -382,9 +391,9 @@ def _described(part: Parameters) -> str:
     return f"{type(part).__name__}({shown})"
 
 
-def _some_vectors(layer: Weighted, x: Array, streams: Streams) -> Array:
-    """What a layer's product is given for samples `x`; of very many vectors some, drawn at random."""
+def _some_vectors(layer: Weighted, x: Array, y: Array | None, streams: Streams) -> Array:
+    """What a layer's product is given for samples `x`, of which came `y`; of very many some, drawn at random."""
     share = CALIBRATION_READS / (len(x) * layer.reads_per_sample)
     rng = streams.rng("calibration reads")
-    parts = [v if share >= 1 else v[to_library_of(rng.random(len(v)) < share, v)] for v in layer.vectors(x)]
+    parts = [v if share >= 1 else v[to_library_of(rng.random(len(v)) < share, v)] for v in layer.vectors(x, y)]
     return joined(parts)

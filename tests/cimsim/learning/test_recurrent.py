@@ -10,6 +10,7 @@ import pytest
 
 from cimsim.chip import Chip, ChipSpec, program
 from cimsim.crossbar.converters import ADC, DAC
+from cimsim.crossbar.draws import Draws
 from cimsim.interchange import export, load_network, save_network
 from cimsim.learning.aware import Hardware, Simulation
 from cimsim.learning.offchip import train
@@ -18,8 +19,9 @@ from cimsim.learning.rules import Manhattan, MixedPrecision, PulseRule
 from cimsim.network.build import Recurrent
 from cimsim.network.coding import Given
 from cimsim.network.evaluate import accuracy
-from cimsim.network.network import Network
+from cimsim.network.network import Network, joined
 from cimsim.network.neurons import DiscreteLIF
+from cimsim.network.recurrent import RecurrentDense
 from cimsim.network.spiking import snn
 from device_models import programming, read_noise, update
 from device_models.device import Device
@@ -74,6 +76,30 @@ def test_an_ideal_chip_gives_the_float_network() -> None:
     layers = eight.report().to_frame()
     assert layers["inputs"].tolist() == [27, 24]
     assert layers["cycles"].tolist() == [STEPS, STEPS]
+
+
+def test_copies_of_a_layer_that_feeds_back_save_no_time() -> None:
+    """A step waits for the spikes of the one before, and one vector is read by one copy; other layers halve theirs."""
+    chip = program(
+        trained(), ChipSpec(device=IDEAL, tile=(16, 16), dac=DAC(bits=2, slice_bits=1)), calibrate=X, replicas=2
+    )
+    assert chip.report().to_frame()["cycles"].tolist() == [2 * STEPS, STEPS]
+
+
+@pytest.mark.parametrize("error", [0.1, 0.3, 0.5])
+def test_converters_are_calibrated_on_the_spikes_of_the_chip(error: float) -> None:
+    """Badly written weights make other spikes: the range is that of the currents the chip meets when it runs."""
+    chip = made(IDEAL.replace(programming=programming.SpanError(error=error)), adc=ADC(bits=8, calibration="minmax"))
+    layer, x, y = chip.trace(X[:100])[0]
+    assert isinstance(layer, RecurrentDense)
+    own, exact = (joined(layer.vectors(x, given)) for given in (y, None))
+    assert np.mean(own != exact) > 0.02
+    draws = Draws(Streams(0), chip.matrices[0].tiles[0, 0].signals)
+    met, other = (chip.matrices[0].copies[0].calibrated(v, draws) for v in (own, exact))
+    step, its, wrong = (matrix.banks[0, 0].step[0] for matrix in (chip.matrices[0].copies[0], met, other))
+    assert step == pytest.approx(its, rel=0.01)
+    assert step != pytest.approx(wrong, rel=0.02)
+    assert chip.report().to_frame()["adc_clipping"].max() < 1e-3
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
