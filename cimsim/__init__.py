@@ -27,7 +27,7 @@ from cimsim.learning.onchip import fine_tune
 from cimsim.learning.plasticity import stdp
 from cimsim.learning.rules import check_rule
 from cimsim.network.activity import activity
-from cimsim.network.build import AvgPool, Conv, Linear, MaxPool, Recurrent, cnn
+from cimsim.network.build import AvgPool, Conv, Linear, MaxPool, Recurrent, RecurrentConv, cnn
 from cimsim.network.evaluate import accuracy, confusion
 from cimsim.network.network import Network, mlp
 from cimsim.network.norm import fold
@@ -61,6 +61,7 @@ __all__ = [
     "ParameterError",
     "RampADC",
     "Recurrent",
+    "RecurrentConv",
     "SarADC",
     "SingleCell",
     "Study",

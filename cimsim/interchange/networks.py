@@ -19,11 +19,12 @@ from cimsim.network.neurons.discrete import DiscreteLIF
 from cimsim.network.norm import BatchNorm2d
 from cimsim.network.pooling import AvgPool2d, MaxPool2d
 from cimsim.network.recurrent import RecurrentDense
+from cimsim.network.recurrent_conv import RecurrentConv2d
 from cimsim.network.surrogates import Surrogate
 from device_models.errors import InputError, suggestion
 from device_models.parameters import Parameters, to_dict
 
-_TIMED: tuple[type[Layer], ...] = (Spiking, Integrating, Count, FirstSpike, Potential, RecurrentDense)
+_TIMED: tuple[type[Layer], ...] = (Spiking, Integrating, Count, FirstSpike, Potential, RecurrentDense, RecurrentConv2d)
 _CLASSES: tuple[type[Layer], ...] = (
     Dense,
     Unbiased,

@@ -19,6 +19,7 @@ from cimsim.network.layers import Dense, Layer
 from cimsim.network.network import ACTIVATIONS, Network
 from cimsim.network.pooling import AvgPool2d, MaxPool2d
 from cimsim.network.recurrent import RecurrentDense
+from cimsim.network.recurrent_conv import RecurrentConv2d
 from device_models.errors import InputError, suggestion
 from device_models.parameters import RuleBroken, Variant
 from device_models.streams import Streams
@@ -117,6 +118,25 @@ class Recurrent(LayerSpec):
         n = self.outputs
         weight = np.concatenate([_he(rng, (fan_in, n), fan_in) for fan_in in (math.prod(shape), n)])
         return RecurrentDense(weight, np.zeros(n, np.float32), steps=1)
+
+
+class RecurrentConv(LayerSpec):
+    """A convolution of spiking neurons that also see their neighbours' spikes of the step before.
+
+    `RecurrentConv(8, kernel=3)`, for `snn`, which gives it its steps and neurons. Its output is as high and wide as its
+    input, so it takes no stride: see `RecurrentConv2d`.
+    """
+
+    channels: Annotated[int, Field(ge=1, description="output channels")]
+    kernel: Steps
+
+    def __init__(self, channels: int | None = None, **sizes: Any) -> None:
+        super().__init__(channels=channels, **sizes)
+
+    def layer(self, shape: Shape, rng: np.random.Generator) -> RecurrentConv2d:
+        n, seen = self.channels, math.prod(self.kernel)
+        weight = np.concatenate([_he(rng, (fan_in, n), fan_in) for fan_in in (shape[0] * seen, n * seen)])
+        return RecurrentConv2d(weight, np.zeros(n, np.float32), shape, self.kernel, steps=1)
 
 
 class _Pool(LayerSpec):

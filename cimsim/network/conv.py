@@ -121,7 +121,7 @@ class Conv2d(ImageLayer, Weighted):
     def backward(self, dy: Array, x: Array, y: Array, transposed: Product | None = None) -> Array:
         """`transposed` of the error at every patch, summed where patches overlap, block by block."""
         transposed = transposed or self.multiply_transposed
-        dx = np.empty_like(x, dtype=self.weight.dtype)
+        dx = np.empty_like(dy, shape=(len(dy), self.n_in), dtype=self.weight.dtype)
         for block in self.patches.blocks(len(dy)):
             dx[block] = self.patches.added(transposed(self._by_patch(dy[block])))
         return dx

@@ -3,6 +3,7 @@
     net = snn([784, 128, 10], steps=16)
     net = snn([64, Recurrent(32), 10], steps=20)
     net = snn([Conv(8, kernel=3), AvgPool(2), Linear(10)], image=(1, 28, 28), code=PoissonRate(steps=32))
+    net = snn([RecurrentConv(8, kernel=3), Linear(10)], image=(1, 28, 28))
 
 What comes out is a `Network` like any other: `train`, `program`, `accuracy` and sweeps take it.
 """
@@ -10,7 +11,6 @@ What comes out is a `Network` like any other: `train`, `program`, `accuracy` and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from cimsim.network.layers import Layer, Weighted
 from cimsim.network.network import ACTIVATIONS, Network, mlp
 from cimsim.network.neurons.discrete import DiscreteLIF, discrete
 from cimsim.network.neurons.integrate_and_fire import IF, LIF
-from cimsim.network.recurrent import RecurrentDense
+from cimsim.network.recurrent import Recurrence
 from cimsim.network.surrogates import Surrogate
 from device_models.errors import InputError, suggestion
 
@@ -47,11 +47,12 @@ def snn(  # noqa: PLR0913 (one argument for each choice)
 ) -> Network:
     """A spiking network: neurons after every layer with weights, behind the pools that follow it.
 
-    So that word lines carry nothing but spikes. First weights as those of `mlp` and `cnn`; biases 0.
+    So that word lines carry nothing but spikes. A pool behind a recurrent layer gets neurons of its own: the layer's
+    stand before it. First weights as those of `mlp` and `cnn`; biases 0.
 
     Args:
         layers: sizes of fully connected layers, inputs first, `Recurrent(n)` in place of `n` for one whose neurons see
-            their own spikes; or with `image` layers by their sizes, as `cnn` takes.
+            their own spikes; or with `image` layers by their sizes, as `cnn` takes, and `RecurrentConv`.
         image: `(channels, height, width)` of the samples.
         steps: time steps (None: those of `code`, else 16).
         code: how samples become spikes (None: `RegularRate`). `Given` takes samples that are spikes.
@@ -73,9 +74,9 @@ def snn(  # noqa: PLR0913 (one argument for each choice)
     hidden = Spiking(code.steps, law, surrogate or ARCTAN)
     made: list[Layer] = []
     for layer in _without_neurons(layers, image, seed):
-        if isinstance(layer, RecurrentDense):
-            layer = replace(layer, steps=code.steps, neuron=law, surrogate=hidden.surrogate)
-        made += [hidden, layer] if made and isinstance(layer, Weighted) else [layer]
+        if made and (isinstance(layer, Weighted) or isinstance(made[-1], Recurrence)):
+            made.append(hidden)
+        made.append(layer.timed(code.steps, hidden) if isinstance(layer, Recurrence) else layer)
     return Network((*made, *_output(readout, hidden)), code)
 
 

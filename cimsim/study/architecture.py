@@ -58,8 +58,8 @@ class Architecture(Parameters):
         layers = [{ kind = "Conv", channels = 8, kernel = 3 }, "relu", { kind = "MaxPool", kernel = 2 }]
 
     Attributes:
-        layers: what comes first: tables of a `kind` (Conv, MaxPool, AvgPool, Linear, Recurrent) and its sizes, and
-            names of activations. Without them the network is a multilayer perceptron.
+        layers: what comes first: tables of a `kind` (Conv, MaxPool, AvgPool, Linear, Recurrent, RecurrentConv) and its
+            sizes, and names of activations. Without them the network is a multilayer perceptron.
         hidden: sizes of the fully connected layers after these, each followed by `activation`; not given, one of 32
             without `layers`, none with them.
         activation: "relu", "sigmoid", "step" (one bit) or "tanh"; "spiking" makes it a spiking network, with neurons
