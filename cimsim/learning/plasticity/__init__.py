@@ -5,6 +5,7 @@ from cimsim.learning.plasticity.feedback import FeedbackAlignment
 from cimsim.learning.plasticity.pair import Eligibility, PairSTDP, RewardSTDP, Traces, whole_pulses
 from cimsim.learning.plasticity.rectangular import RectangularSTDP
 from cimsim.learning.plasticity.stdp import Plastic, stdp
+from cimsim.learning.plasticity.trials import Trials, guesser, rewarded
 
 __all__ = [
     "Competition",
@@ -16,6 +17,9 @@ __all__ = [
     "RectangularSTDP",
     "RewardSTDP",
     "Traces",
+    "Trials",
+    "guesser",
+    "rewarded",
     "stdp",
     "whole_pulses",
 ]
