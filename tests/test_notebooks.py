@@ -19,7 +19,7 @@ MEASURED = {
 """Measured files that a notebook reads from the folder of real data."""
 
 LONG = ("02-from-measurement-to-accuracy", "03-wires-and-converters", "04-hybrid-training", "05-spiking")
-MNIST = ("04-hybrid-training",)
+MNIST = ("04-hybrid-training", "05-spiking")
 RUN = [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in LONG else []) for p in NOTEBOOKS]
 """The notebooks to run; long ones in `make notebooks`, which CI runs too."""
 
