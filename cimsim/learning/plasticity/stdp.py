@@ -14,7 +14,7 @@ from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulses, at_limit
 from cimsim.kernels.stdp import Race
 from cimsim.learning.plasticity.competition import Competition
-from cimsim.learning.plasticity.labels import UNUSED, assigned, votes
+from cimsim.learning.plasticity.labels import UNUSED, assigned, evidence, votes
 from cimsim.learning.plasticity.present import Samples, Stage
 from cimsim.learning.plasticity.rectangular import RectangularSTDP
 from cimsim.learning.rules.abilities import NAMES, moves
@@ -42,6 +42,7 @@ class Plastic:
         labels: the class of every neuron, `(neurons,)` int64, -1 for one without a win; None before they are assigned.
         classes: number of classes, 0 before.
         rule, competition: what it learned by.
+        evidence: what a win of each neuron says for each class, `(neurons, classes)`; None as `labels`.
     """
 
     chip: Chip
@@ -50,6 +51,7 @@ class Plastic:
     classes: int
     rule: RectangularSTDP
     competition: Competition
+    evidence: np.ndarray | None = None
 
     def __repr__(self) -> str:
         used = "no labels" if self.labels is None else f"{(self.labels != UNUSED).sum()} with labels"
@@ -75,16 +77,19 @@ class Plastic:
         """The same layer, each neuron labelled by the class whose samples it wins most; give training samples only."""
         y = _class_labels(y, len(x))
         classes = int(y.max()) + 1
-        return replace(self, labels=assigned(self.wins(x, seed=seed), y, classes), classes=classes)
+        wins = self.wins(x, seed=seed)
+        return replace(self, labels=assigned(wins, y, classes), classes=classes, evidence=evidence(wins, y, classes))
 
-    def predict(self, x: Array, seed: int = 0) -> np.ndarray:
+    def predict(self, x: Array, seed: int = 0, *, graded: bool = False) -> np.ndarray:
         """Labels `(samples,)` int64: the class whose neurons win most often, the lowest one of equals.
 
-        Raises `InputError` before neurons have labels.
+        `graded`: a win counts for every class by its evidence, where a neuron that stands for two says both. Raises
+        `InputError` before neurons have labels.
         """
-        if self.labels is None:
+        if self.labels is None or self.evidence is None:
             raise InputError("Plastic", "its neurons must have labels to classify", "none", "call labelled(x, y)")
-        counted = votes(self.wins(x, seed=seed), self.labels, self.classes)
+        wins = self.wins(x, seed=seed)
+        counted = wins @ self.evidence if graded else votes(wins, self.labels, self.classes)
         return np.asarray(counted.argmax(axis=1))
 
 
