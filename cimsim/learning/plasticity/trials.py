@@ -87,7 +87,7 @@ def rewarded(
         chip: one of a single fully connected layer whose potentials are integrated and read, see `guesser`.
         x: samples, as its code takes them.
         y: integer labels, of which it learns whether they are what it guessed.
-        rule: three-factor STDP; its rate is a weight.
+        rule: three-factor STDP; its rate is the weight that a mark of 1 becomes for a reward of 1.
         seed: fixes order, spikes, reads, guesses and pulses.
         settings: fields of `Trials` by name.
 
