@@ -55,9 +55,8 @@ class Case:
     of: tuple[str, ...] = PARAMETERS
 
     def __str__(self) -> str:
-        which = "all parameters" if self.of == PARAMETERS else ", ".join(self.of)
-        epochs = "one epoch" if self.epochs == 1 else f"{self.epochs} epochs"
-        return f"{self.outputs} outputs, {epochs}, {which} spread by {100 * self.spread:g} %"
+        which = "all" if self.of == PARAMETERS else ", ".join(self.of)
+        return f"{self.outputs} outputs, {which} ± {100 * self.spread:g} %"
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def learned(case: Case, effort: Effort, *, held_out: bool = False, **settings: f
     spec = ChipSpec(device=device(case.spread, case.of), weights=SingleCell())
     layer, _ = stdp(spec, x, y, outputs=case.outputs, rule=rule, epochs=case.epochs, seed=effort.seed, **how)
     found = [100 * float(np.mean(layer.predict(x_test, effort.seed, graded=g) == y_test)) for g in (False, True)]
-    effort.say(f"{case}{settings or ''}: {found[0]:.2f} %, graded {found[1]:.2f} %")
+    effort.say(f"{case}, {case.epochs} epochs{settings or ''}: {found[0]:.2f} %, graded {found[1]:.2f} %")
     return Reached(*found)
 
 
@@ -115,20 +114,20 @@ def run(effort: Effort) -> Result:
     more = [] if effort.quick else [Case(OUTPUTS[-1], 1, s) for s in (0.0, SPREADS[-1])]
     known = {case: learned(case, effort) for case in dict.fromkeys([*sizes, *spread, *parts, *more])}
     rows = [row for case in sizes for row in _by_size(case, known[case])]
-    rows += [row for case in (*spread, *parts, *more) for row in _rows(str(case), known[case])]
+    rows += [row for case in (*spread, *parts, *more) for row in _by_spread(case, known[case])]
     return Result("stdp-2013", tuple(rows), _curves(sizes, spread, known))
 
 
 def _by_size(case: Case, reached: Reached) -> tuple[Row, Row]:
     note = f"{PULSES} pulses to a cell at a win, chosen on held-out training images"
-    return _rows(f"test accuracy, {case.outputs} outputs", reached, PAPER.get(case.outputs), note)
+    labels = Row(f"{case.outputs} outputs", PAPER.get(case.outputs), reached.labels, note=note)
+    graded = "each win weighed by what it says of every class"
+    return labels, Row(f"{case.outputs} outputs, graded", None, reached.graded, note=graded)
 
 
-def _rows(quantity: str, reached: Reached, paper: float | None = None, note: str = "") -> tuple[Row, Row]:
-    graded = "wins weighed by what they say of each class"
-    return Row(quantity, paper, reached.labels, note=note), Row(
-        f"{quantity}, graded", None, reached.graded, note=graded
-    )
+def _by_spread(case: Case, reached: Reached) -> tuple[Row, Row]:
+    note = "one epoch; spread of the window, the steps and their nonlinearity" if case.of == PARAMETERS else "one epoch"
+    return Row(str(case), None, reached.labels, note=note), Row(f"{case}, graded", None, reached.graded)
 
 
 def _curves(sizes: list[Case], spread: list[Case], known: dict[Case, Reached]) -> tuple[Curve, Curve]:
