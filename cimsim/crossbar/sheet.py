@@ -19,7 +19,7 @@ from cimsim.kernels import Noise, Sheet, Sums, Table, Uniform, kernels_for
 from cimsim.kernels.parts import available_cores
 from device_models.window import Array
 
-NUMBERS = 2**18  # at once, which stay in the cache
+NUMBERS = 3 * 2**17  # at once, which stay in the cache
 LEAST, MOST = 64, 256  # samples at once
 PART = 2**20  # inputs that a thread takes at once
 NOTHING = np.zeros(0, np.float32)

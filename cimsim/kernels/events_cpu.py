@@ -58,24 +58,25 @@ def product(lines: Any, volts: Any, ends: Any, g: Any, out: Any) -> None:
     for start in range(0, samples, SAMPLES):
         n = min(SAMPLES, samples - start)
         for b in range(n):
-            first, last = ends[start + b], ends[start + b + 1]
-            _add_up(lines[first:last], volts[first:last], g, sums[b])
+            _add_up(lines, volts, ends[start + b], ends[start + b + 1], g, sums, b)
         for c in range(columns):
             for b in range(n):
                 out[c, start + b] = sums[b, c]
 
 
 @_compiled_fused
-def _add_up(lines: Any, volts: Any, g: Any, y: Any) -> None:
+def _add_up(lines: Any, volts: Any, first: Any, last: Any, g: Any, sums: Any, b: Any) -> None:
     """Rows of `g` times volts, four at a time: sums are read and written once for all four."""
-    n = len(lines)
-    y[:] = np.float32(0)
-    for j in range(0, n - 3, 4):
-        g0, g1, g2, g3 = g[lines[j]], g[lines[j + 1]], g[lines[j + 2]], g[lines[j + 3]]
+    columns, j = sums.shape[1], first
+    for c in range(columns):
+        sums[b, c] = np.float32(0)
+    while j + 4 <= last:
+        l0, l1, l2, l3 = lines[j], lines[j + 1], lines[j + 2], lines[j + 3]
         v0, v1, v2, v3 = volts[j], volts[j + 1], volts[j + 2], volts[j + 3]
-        for c in range(len(y)):
-            y[c] = y[c] + v0 * g0[c] + v1 * g1[c] + v2 * g2[c] + v3 * g3[c]
-    for j in range(n - n % 4, n):
-        g0, v0 = g[lines[j]], volts[j]
-        for c in range(len(y)):
-            y[c] += v0 * g0[c]
+        for c in range(columns):
+            sums[b, c] = sums[b, c] + v0 * g[l0, c] + v1 * g[l1, c] + v2 * g[l2, c] + v3 * g[l3, c]
+        j += 4
+    while j < last:
+        for c in range(columns):
+            sums[b, c] += volts[j] * g[lines[j], c]
+        j += 1
