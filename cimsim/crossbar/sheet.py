@@ -21,7 +21,7 @@ from device_models.window import Array
 
 NUMBERS = 3 * 2**17  # at once, which stay in the cache
 LEAST, MOST = 64, 256  # samples at once
-PART = 2**20  # inputs that a thread takes at once
+PART = 2**18  # inputs that a thread takes at once
 NOTHING = np.zeros(0, np.float32)
 
 
