@@ -24,6 +24,8 @@ _TAKEN = 512  # weights gathered before they are pulsed, or a few more
 _LOOPED = 32  # pulses of a train that are followed one by one
 _VECTOR = 8  # counters at a time
 _NONE: Any = np.uint64(0)
+_ONE: Any = np.uint64(1)
+_WORD, _WITHIN = np.uint64(6), np.uint64(63)  # bits are found in words of 64
 _ODD, _PAIRS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)
 _NIBBLES, _BYTES = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)
 
@@ -90,7 +92,7 @@ def coincide(
 def _send(n: Any, lines: Any, bench: Any, key: Any, totals: Any) -> None:
     columns = n.shape[1]
     taken = _scratch(_BLOCK * columns)
-    rows, places, counts, _, _ = taken
+    rows, places, counts, _, _, _ = taken
     m, block = _NONE, 0
     for j in range(len(lines)):
         r, wanted = lines[j], n[j]
@@ -103,9 +105,8 @@ def _send(n: Any, lines: Any, bench: Any, key: Any, totals: Any) -> None:
             _pulse(bench, taken, m, (key, block, 0), totals)
             m, block = _NONE, r // _BLOCK
         for c in range(columns):
-            if wanted[c] != 0:
-                rows[m], places[m], counts[m] = r, c, wanted[c]
-                m += np.uint64(1)
+            rows[m], places[m], counts[m] = r, c, wanted[c]
+            m += np.uint64(wanted[c] != 0)
     _pulse(bench, taken, m, (key, block, 0), totals)
 
 
@@ -115,12 +116,12 @@ def _coincide(rows: Any, columns: Any, bench: Any, key: Any, part: Any, corner: 
     lines, words, ends = rows.lines, rows.words, rows.counts
     others, trains = columns.lines, columns.words
     taken = _scratch(_TAKEN + width)
-    rows_taken, places, counts, _, _ = taken
     at, first, last = np.empty(samples, np.int64), np.empty(samples, np.int64), np.empty(samples, np.int64)
     for b in range(samples):
         at[b] = np.searchsorted(lines[b, : ends[b]], part[0] + corner[0])
         there = others[b, : columns.counts[b]]
         first[b], last[b] = np.searchsorted(there, corner[1]), np.searchsorted(there, corner[1] + width)
+    gathered, pulsed = (taken[0], taken[1], taken[2]), _by_slot(trains, first, last, width)
     for start in range(part[0], part[1], _BLOCK):
         stop = min(start + _BLOCK, part[1]) + corner[0]
         m, turn = _NONE, 0
@@ -128,27 +129,65 @@ def _coincide(rows: Any, columns: Any, bench: Any, key: Any, part: Any, corner: 
             while at[b] < ends[b] and lines[b, at[b]] < stop:
                 line, train = lines[b, at[b]] - corner[0], words[b, at[b]]
                 at[b] += 1
-                before, there, slots = m, trains[b], train & BITS
-                for j in range(np.uint64(first[b]), np.uint64(last[b])):  # unsigned: no check for numbers below 0
-                    places[m] = j
-                    m += np.uint64((slots & there[j]) != 0)
-                for k in range(before, m):
-                    other = np.uint64(places[k])
-                    equal = np.int64((train ^ there[other]) >> np.uint64(63)) ^ 1
-                    counts[k] = _ones(slots & there[other]) * (1 - 2 * equal)
-                    rows_taken[k], places[k] = line, others[b, other] - corner[1]
+                m = _meet(gathered, m, (line, train), (others, trains, pulsed, first[b], corner[1]), np.uint64(b))
                 if m >= _TAKEN:
                     _pulse(bench, taken, m, (key, start // _BLOCK, turn), totals)
                     m, turn = _NONE, turn + 1
         _pulse(bench, taken, m, (key, start // _BLOCK, turn), totals)
 
 
+@_compiled
+def _by_slot(trains: Any, first: Any, last: Any, width: Any) -> Any:
+    """Which columns have a pulse in each slot of each sample: (samples, slots, words), a bit a column from `first`."""
+    every = _ONE
+    for b in range(len(first)):
+        for j in range(first[b], last[b]):
+            every |= trains[b, j] & BITS
+    longest = 0
+    while every >> np.uint64(longest) != 0:
+        longest += 1
+    pulsed = np.zeros((len(first), longest, (width + 63) // 64), np.uint64)
+    for b in range(len(first)):
+        for j in range(first[b], last[b]):
+            place, slots = np.uint64(j - first[b]), trains[b, j] & BITS
+            while slots != 0:
+                pulsed[b, _lowest(slots), place >> _WORD] |= _ONE << (place & _WITHIN)
+                slots &= slots - _ONE
+    return pulsed
+
+
+@_inlined
+def _meet(taken: Any, m: Any, row: Any, columns: Any, b: Any) -> Any:
+    """Gather the weights of a row whose trains coincide in sample `b`; returns how many are gathered by now."""
+    rows, places, counts = taken
+    line, train = row
+    others, trains, pulsed, first, corner = columns
+    shared = train & ((_ONE << np.uint64(pulsed.shape[1])) - _ONE)
+    for w in range(np.uint64(pulsed.shape[2])):
+        meet, slots = _NONE, shared
+        while slots != 0:
+            meet |= pulsed[b, _lowest(slots), w]
+            slots &= slots - _ONE
+        while meet != 0:
+            j = np.uint64(first) + (np.uint64(w) << _WORD) + _lowest(meet)
+            meet &= meet - _ONE
+            equal = np.int64((train ^ trains[b, j]) >> np.uint64(63)) ^ 1
+            rows[m], places[m] = line, others[b, j] - corner
+            counts[m] = _ones(shared & trains[b, j]) * (1 - 2 * equal)
+            m += _ONE
+    return m
+
+
 @_inlined
 def _scratch(size: int) -> Any:
-    """Room for weights that take pulses: their lines, columns and signed counts, normal numbers, and random words."""
+    """Room for weights that take pulses.
+
+    Their lines, columns, signed counts, whether each of their cells works, normal numbers, and random words.
+    """
     lines, places, counts = np.empty(size + 1, np.int32), np.empty(size + 1, np.int32), np.empty(size + 1, np.int32)
-    room = size + 4 * _VECTOR
-    return lines, places, counts, np.empty(room, np.float32), (np.empty(room, np.uint32), np.empty(room, np.uint32))
+    room, works = size + 4 * _VECTOR, np.empty((size + 1, 2), np.bool_)
+    words = np.empty(room, np.uint32), np.empty(room, np.uint32)
+    return lines, places, counts, works, np.empty(room, np.float32), words
 
 
 @_compiled
@@ -160,11 +199,26 @@ def _pulse(bench: Any, taken: Any, m: Any, draws: Any, totals: Any) -> None:
     if m == 0:
         return
     key, block, turn = draws
-    _normals(taken[3], taken[4], m, np.uint32(block), np.uint32(turn), key)
+    _look(bench, taken, m)
+    _normals(taken[4], taken[5], m, np.uint32(block), np.uint32(turn), key)
     if bench.paired:
         _pulse_pairs(bench, taken, m, draws, totals)
     else:
         _pulse_cells(bench, taken, m, totals)
+
+
+@_compiled
+def _look(bench: Any, taken: Any, m: Any) -> None:
+    """Which cells work. Those far from the cache come side by side here; pulsed in turn, each would be waited for."""
+    wide, columns, pairs = bench.wide, np.uint64(bench.columns), bench.mix.shape[1] == 2
+    lines, places, works = taken[0], taken[1], taken[3]
+    for k in range(np.uint64(m)):
+        i = (np.uint64(lines[k]) * columns + np.uint64(places[k])) << np.uint64(pairs)
+        works[k, 0] = wide[i, LOW] < wide[i, HIGH]
+    if pairs:
+        for k in range(np.uint64(m)):
+            i = ((np.uint64(lines[k]) * columns + np.uint64(places[k])) << _ONE) + _ONE
+            works[k, 1] = wide[i, LOW] < wide[i, HIGH]
 
 
 @_compiled
@@ -173,14 +227,14 @@ def _pulse_cells(bench: Any, taken: Any, m: Any, totals: Any) -> None:
     wide, whole, narrow, seen, wired = bench.wide, bench.whole, bench.narrow, bench.seen, bench.wired
     signals, own, columns = bench.signals, bench.mix.shape[1] == 2, np.uint64(bench.columns)
     plus, minus = bench.mix[0, 0], bench.mix[0, 1] if own else -bench.reference
-    lines, places, counts, z, _ = taken
+    lines, places, counts, works, z, _ = taken
     ups, downs, written = np.int64(0), np.int64(0), np.int64(0)
     for k in range(np.uint64(m)):
         r, c, n = np.uint64(lines[k]), np.uint64(places[k]), np.int64(counts[k])
         i = (r * columns + c) << np.uint64(own)
         reference = i + np.uint64(1) if own else (r + np.uint64(1)) * columns - np.uint64(1)
-        size, before = abs(n), wide[i, G]
-        working, after = _train(wide, narrow, i, before, n, z[k])
+        size, before, working = abs(n), wide[i, G], works[k, 0]
+        after = _train(wide, narrow, i, before, n, z[k])
         wide[i, G] = after
         whole[i, RECEIVED] += size * working
         wide[i, CLOCK] *= not working
@@ -204,7 +258,7 @@ def _pulse_pairs(bench: Any, taken: Any, m: Any, draws: Any, totals: Any) -> Non
     wide, whole, narrow, seen, wired = bench.wide, bench.whole, bench.narrow, bench.seen, bench.wired
     signals, mix, columns, per_step = bench.signals, bench.mix, np.uint64(bench.columns), bench.per_step
     width = np.uint64(signals.shape[1] // mix.shape[0])
-    lines, places, counts, z, _ = taken
+    lines, places, counts, works, z, _ = taken
     key, block, turn = draws
     ups, downs, written = np.int64(0), np.int64(0), np.int64(0)
     for k in range(np.uint64(m)):
@@ -220,8 +274,8 @@ def _pulse_pairs(bench: Any, taken: Any, m: Any, draws: Any, totals: Any) -> Non
                 continue
             i = first + a
             deviate = _another(k, block, turn, key) if half == 1 and lowered != 0 else z[k]
-            before = wide[i, G]
-            working, after = _train(wide, narrow, i, before, size if half else -size, deviate)
+            before, working = wide[i, G], works[k, a]
+            after = _train(wide, narrow, i, before, size if half else -size, deviate)
             wide[i, G] = after
             whole[i, RECEIVED] += size * working
             wide[i, CLOCK] *= not working
@@ -244,7 +298,7 @@ def _share(seen: Any, g: Any) -> Any:
 
 @_inlined
 def _train(wide: Any, narrow: Any, i: Any, before: Any, n: Any, deviate: Any) -> Any:
-    """Whether cell number `i` works, and its conductance after `n` signed pulses.
+    """Conductance of cell number `i` after `n` signed pulses.
 
     Directions are indices, not branches, which a processor would have to guess.
     """
@@ -263,7 +317,7 @@ def _train(wide: Any, narrow: Any, i: Any, before: Any, n: Any, deviate: Any) ->
     else:
         x, spread = _long_train(x, bend, shift, size)
     x += narrow[i, SIGMA] * spread * deviate
-    return low < high, min(max(end + sign * x, low), high)
+    return min(max(end + sign * x, low), high)
 
 
 @_compiled
@@ -280,7 +334,7 @@ def _long_train(x: Any, bend: Any, shift: Any, n: Any) -> Any:
 @_compiled
 def _normals(z: Any, words: Any, m: Any, block: Any, turn: Any, key: Any) -> None:
     """At least `m` normal numbers, in whole vectors; words first: two short loops become vector instructions."""
-    half = -(-m // (4 * _VECTOR)) * (2 * _VECTOR)
+    half = (np.int64(m) + 4 * _VECTOR - 1) // (4 * _VECTOR) * (2 * _VECTOR)
     _draw(words, half // 2, block, turn, key)
     _normal(z, words, half)
 
@@ -315,3 +369,9 @@ def _ones(x: Any) -> Any:
     x = (x & _PAIRS) + ((x >> np.uint64(2)) & _PAIRS)
     x = (x + (x >> np.uint64(4))) & _NIBBLES
     return np.int64((x * _BYTES) >> np.uint64(56))
+
+
+@_inlined
+def _lowest(x: Any) -> Any:
+    """The number of the lowest bit that is set."""
+    return np.uint64(_ones(~x & (x - _ONE)))

@@ -168,6 +168,34 @@ def test_threads_change_nothing(scheme: WeightScheme, monkeypatch: pytest.Monkey
         assert sent == results[0][1] or np.isnan(sent.energy)
 
 
+@pytest.mark.parametrize("length", [1, 10, 62])
+def test_weights_move_by_the_slots_in_which_trains_meet(length: int) -> None:
+    """Tiles of more than 64 columns, and more than one: a straight law without noise adds up what it is sent."""
+    device = Device(name="straight", window=WINDOW, update=update.LinearUpdate(step_size=1e-10))
+    design = Design(device, (24, 90), OffsetColumn(), None, None, None, 0.2)
+    matrix = AnalogMatrix.program(np.random.default_rng(3).uniform(-0.9, 0.9, (40, 200)), design, Streams(0))
+    rng = np.random.default_rng(1)
+    x, d = rng.normal(size=(6, 40)) * (rng.random((6, 40)) < 0.7), rng.normal(size=(6, 200))
+    gains, lengths = np.full(6, 0.4), np.array([length, 1, length, length, 2, length])
+    key, sides = Streams(2).key("pulses"), []
+    for k, values in enumerate((x, d)):
+        trains = np.zeros((*values.shape, length), np.int64)
+        made = pulses_trains.pulse_trains(
+            values, gains, np.minimum(lengths, length), key ^ np.array([0, 0, k, k], "u4")
+        )
+        for train, lines, words, n in zip(trains, *made, strict=True):
+            slots = (words[:n, None] >> np.arange(length, dtype=np.uint64)) & np.uint64(1)
+            train[lines[:n]] = np.where(words[:n] >> np.uint64(63), -1, 1)[:, None] * slots.astype(np.int64)
+        sides.append(trains)
+    met = np.einsum("brs,bcs->brc", *sides)
+    after, sent = Pulser(matrix).coincide(
+        matrix, Lines(x, gains), Lines(d, gains), np.minimum(lengths, length), Streams(2)
+    )
+    np.testing.assert_allclose(after.weights() - matrix.weights(), -met.sum(axis=0) * matrix.weight_step, atol=1e-9)
+    assert (sent.up, sent.down) == (np.maximum(-met, 0).sum(), np.maximum(met, 0).sum())
+    assert sent.written == np.sum(met != 0)
+
+
 def test_trains_have_the_chance_asked_for_and_keep_the_sign() -> None:
     values = np.tile(np.array([0.0, 0.02, -0.3, 1.0, 2.0]), (2000, 200))
     made = pulses_trains.pulse_trains(values, np.full(2000, 1.0), np.full(2000, 7), Streams(0).key("trains"))
