@@ -116,10 +116,10 @@ class AnalogMatrix:
         """The matrix itself, its only copy: see `Replicas`."""
         return (self,)
 
-    @property
-    def places(self) -> list[Place]:
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
         """The places of all tiles, row by row."""
-        return list(_grid(self.rows, self.columns))
+        return tuple(_grid(self.rows, self.columns))
 
     @property
     def inputs(self) -> InputScale | None:
@@ -225,7 +225,7 @@ class AnalogMatrix:
             down += int(np.maximum(-counts, 0).sum())
         return self.with_cells(cells, exact=exact).at_zero(), (up, down)
 
-    @property
+    @cached_property
     def weight_step(self) -> float:
         """Nominal change of a weight by one pulse of one of its cells."""
         device = self.design.device

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from cimsim.backend import generator
 from cimsim.crossbar.mapping import DifferentialPair
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.tile import Place, Tile
-from cimsim.crossbar.workbench import Workbench
+from cimsim.crossbar.workbench import Lines, Workbench
 from cimsim.kernels import pulses_plain
 from cimsim.kernels.parts import available_cores
 from device_models.device import Cells, Device
@@ -45,13 +44,6 @@ class Pulses:
         return Pulses(*counts, self.energy + other.energy)
 
 
-class Lines(NamedTuple):
-    """What drives the lines of one side: values `(batch, lines)`, and the chance of a pulse per unit of each sample."""
-
-    values: Array
-    gains: np.ndarray
-
-
 class Pulser:
     """Sends pulses to the cells of one matrix and of those it becomes; keeps what pulses do not change.
 
@@ -74,8 +66,8 @@ class Pulser:
         `rows`: the numbers of the inputs that `n` is about, in rising order; None is all of them. Every call needs
         streams of its own. Not `exact`: the wires attenuate every change as they did the cell.
         """
-        new, totals, key = {}, np.zeros(3, np.int64), streams.key("pulses")
-        for k, place in enumerate(matrix.places, start=2):
+        new, totals, keys = {}, np.zeros(3, np.int64), _parts(streams.key("pulses"), len(matrix.places))
+        for place, key in zip(matrix.places, keys[2:], strict=True):
             tile, bench, cut = matrix.tiles[place], self._benches[place], matrix.rows[place[0]]
             wanted = n[:, matrix.columns[place[1]]]
             if bench is None:
@@ -90,7 +82,7 @@ class Pulser:
                 here = slice(*np.searchsorted(rows, (cut.start, cut.stop)))
                 wanted, lines = wanted[here], rows[here] - cut.start
             bench.take(tile)
-            totals += bench.send(wanted, lines, _part(key, k))
+            bench.send(wanted, lines, key, totals)
             new[place] = self._settled(bench, streams, place, exact=exact)
         return changed(matrix, new), self._counted(totals)
 
@@ -121,20 +113,39 @@ class Pulser:
         """
         if not self._followed:
             return self._one_by_one(matrix, x, d, lengths, streams, exact=exact)
-        from cimsim.kernels import pulses_trains
-
-        key = streams.key("pulses")
-        rows = pulses_trains.pulse_trains(x.values, x.gains, lengths, _part(key, 0))
-        columns = pulses_trains.pulse_trains(d.values, d.gains, lengths, _part(key, 1))
-        threads = available_cores() if rows.counts @ columns.counts > ALONE else 1
-        new, totals = {}, np.zeros(3, np.int64)
-        for k, place in enumerate(matrix.places, start=2):
-            bench, corner = self._benches[place], (matrix.rows[place[0]].start, matrix.columns[place[1]].start)
-            assert bench is not None
-            bench.take(matrix.tiles[place])
-            totals += bench.coincide(rows, columns, corner, _part(key, k), self._workers(threads), threads)
-            new[place] = self._settled(bench, streams, place, exact=exact)
+        keys, totals = _parts(streams.key("pulses"), len(matrix.places)), np.zeros(3, np.int64)
+        benches = {place: self._taken(matrix, place) for place in matrix.places}
+        if len(benches) == 1 and x.values.shape[1] * d.values.size < ALONE:
+            benches[0, 0].coincide_alone(x, d, lengths, keys, totals)
+        else:
+            self._coincide(matrix, benches, (x, d), lengths, keys, totals)
+        new = {place: self._settled(bench, streams, place, exact=exact) for place, bench in benches.items()}
         return changed(matrix, new), self._counted(totals)
+
+    def _coincide(
+        self,
+        matrix: AnalogMatrix,
+        benches: dict[Place, Workbench],
+        sides: tuple[Lines, Lines],
+        lengths: np.ndarray,
+        keys: np.ndarray,
+        totals: np.ndarray,
+    ) -> None:
+        """Trains for all tiles, to one after the other, each on all cores where there is enough for them to do."""
+        from cimsim.kernels.pulses_trains import pulse_trains
+
+        rows, columns = (pulse_trains(*side, lengths, key) for side, key in zip(sides, keys, strict=False))
+        threads = available_cores() if rows.counts.dot(columns.counts) > ALONE else 1
+        for (place, bench), key in zip(benches.items(), keys[2:], strict=True):
+            corner = matrix.rows[place[0]].start, matrix.columns[place[1]].start
+            bench.coincide((rows, columns), corner, key, totals, self._workers(threads), threads)
+
+    def _taken(self, matrix: AnalogMatrix, place: Place) -> Workbench:
+        """The workbench of a place, its tile upon it."""
+        bench = self._benches[place]
+        assert bench is not None
+        bench.take(matrix.tiles[place])
+        return bench
 
     def _workers(self, threads: int) -> Executor | None:
         """Threads that are started once; None for one alone."""
@@ -161,19 +172,20 @@ class Pulser:
         return matrix, sent
 
     def _counted(self, totals: np.ndarray) -> Pulses:
-        up, down, written = map(int, totals)
+        up, down, written = totals.tolist()
         return Pulses(up, down, written, self._joules * (up + down) if up + down else 0.0)
 
 
-def _part(key: np.ndarray, k: int) -> np.ndarray:
-    """The key of the k-th of several streams: their counters differ in a word."""
-    mixed: np.ndarray = key ^ _masks(k)
+def _parts(key: np.ndarray, tiles: int) -> np.ndarray:
+    """The keys of trains of rows, of columns, and of pulses to each tile: their counters differ in a word."""
+    mixed: np.ndarray = key ^ _masks(2 + tiles)
     return mixed
 
 
 @cache
-def _masks(k: int) -> np.ndarray:
-    return np.array([0, 0, k, k], np.uint32)
+def _masks(parts: int) -> np.ndarray:
+    k = np.arange(parts, dtype=np.uint32)
+    return np.stack([0 * k, 0 * k, k, k], axis=1)
 
 
 def pulse_energy(device: Device) -> float:

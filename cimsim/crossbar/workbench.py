@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,12 +21,20 @@ from device_models.faults import WORKING
 from device_models.streams import Streams
 from device_models.update.affine import AffineUpdate
 from device_models.update.base import spans
+from device_models.window import Array
 
 if TYPE_CHECKING:
     from cimsim.kernels.pulses_cpu import Bench
     from cimsim.kernels.pulses_trains import Trains
 
 STEEPEST = 1 - 1e-7  # bends below -STEEPEST are set to it, to have a logarithm
+
+
+class Lines(NamedTuple):
+    """What drives the lines of one side: values `(batch, lines)`, and the chance of a pulse per unit of each sample."""
+
+    values: Array
+    gains: np.ndarray
 
 
 @dataclass(eq=False)
@@ -94,35 +102,44 @@ class Workbench:
         columns = tile.cells.shape[2]
         return Bench(*views, seen, tile.signals, self.mix, self.reference, columns, paired, wired, 1 / self.step)
 
-    def send(self, n: np.ndarray, lines: np.ndarray, key: np.ndarray) -> np.ndarray:
-        """Pulse the tile `n` times, `(lines, columns)`, on some word lines: SET and RESET pulses, cells written."""
-        from cimsim.kernels import pulses_cpu
+    def send(self, n: np.ndarray, lines: np.ndarray, key: np.ndarray, totals: np.ndarray) -> None:
+        """Pulse the tile `n` times, `(lines, columns)`, on some word lines.
 
-        n = np.ascontiguousarray(n, n.dtype if n.dtype == np.int32 else np.int64)
-        return pulses_cpu.send(n, lines, self._arrays, key)
+        `totals`, of SET pulses, RESET pulses and cells written, grow by those sent.
+        """
+        from cimsim.kernels.pulses_cpu import send
+
+        send(np.ascontiguousarray(n, n.dtype if n.dtype == np.int32 else np.int64), lines, self._arrays, key, totals)
+
+    def coincide_alone(self, x: Lines, d: Lines, lengths: np.ndarray, keys: np.ndarray, totals: np.ndarray) -> None:
+        """Draw the trains of word and bit lines and pulse the tile, the only one, where they coincide."""
+        from cimsim.kernels.pulses_cpu import coincide_alone
+
+        coincide_alone(*x, *d, lengths, keys, self._arrays, totals)
 
     def coincide(
         self,
-        rows: Trains,
-        columns: Trains,
+        trains: tuple[Trains, Trains],
         corner: tuple[int, int],
         key: np.ndarray,
+        totals: np.ndarray,
         pool: Executor | None,
         threads: int,
-    ) -> np.ndarray:
-        """Pulse the tile where trains coincide; each thread of a pool takes some word lines. Returns as `send`.
+    ) -> None:
+        """Pulse the tile where trains of rows and columns coincide; each thread of a pool takes some word lines.
 
-        `corner`: the numbers of the tile's first row and column among the lines of the trains.
+        `corner`: the numbers of the tile's first row and column among the lines of the trains. `totals`: as in `send`.
         """
-        from cimsim.kernels import pulses_cpu
+        from cimsim.kernels.pulses_cpu import coincide, share
 
         arrays, height = self._arrays, len(self.lines)
         if pool is None:
-            return pulses_cpu.coincide(rows, columns, arrays, key, (0, height), corner)
-        parts = [(s.start, s.stop) for s in cuts(height, pulses_cpu.share(height, threads))]
-        sent = pool.map(lambda part: pulses_cpu.coincide(rows, columns, arrays, key, part, corner), parts)
-        totals: np.ndarray = sum(sent, np.zeros(3, np.int64))
-        return totals
+            coincide(*trains, arrays, key, (0, height), corner, totals)
+            return
+        parts = [(s.start, s.stop) for s in cuts(height, share(height, threads))]
+        each = np.zeros((len(parts), 3), np.int64)
+        list(pool.map(lambda part, own: coincide(*trains, arrays, key, part, corner, own), parts, each))
+        totals += each.sum(axis=0)
 
     def settled(self, streams: Callable[[], Streams], *, exact: bool, keep: bool) -> Tile:
         """The tile after pulses: its signals follow already; pulsed cells start new trajectories.

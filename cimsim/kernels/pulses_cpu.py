@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from cimsim.kernels.philox import normal_pair, philox
-from cimsim.kernels.pulses_trains import BITS, Trains
+from cimsim.kernels.pulses_trains import BITS, pulse_trains
 
 # A cell is a cache line: words of eight bytes, then, side by side for pulses up and down, numbers of four.
 G, LOW, HIGH, RECEIVED, CLOCK = range(5)
@@ -59,37 +59,18 @@ class Bench(NamedTuple):
     per_step: float
 
 
-def send(n: np.ndarray, lines: np.ndarray, bench: Bench, key: np.ndarray) -> np.ndarray:
-    """Send `n` (lines, columns) signed pulses to the word lines numbered `lines`, in rising order.
-
-    Returns SET and RESET pulses sent, and how often a working cell took some.
-    """
-    totals = np.zeros(3, np.int64)
-    _send(n, lines, bench, key, totals)
-    return totals
-
-
 def share(rows: int, threads: int) -> int:
     """Rows for each of some threads: whole blocks, for draws go by block."""
     blocks = -(-rows // _BLOCK)
     return _BLOCK * -(-blocks // threads)
 
 
-def coincide(
-    rows: Trains, columns: Trains, bench: Bench, key: np.ndarray, part: tuple[int, int], corner: tuple[int, int]
-) -> np.ndarray:
-    """Pulse the word lines of a `part` where trains of rows and columns coincide, sample by sample; returns as `send`.
-
-    Lines of trains are numbered through all tiles: the tile's first row and column are its `corner`. Equal signs lower
-    a weight.
-    """
-    totals = np.zeros(3, np.int64)
-    _coincide(rows, columns, bench, key, part, corner, totals)
-    return totals
-
-
 @_compiled
-def _send(n: Any, lines: Any, bench: Any, key: Any, totals: Any) -> None:
+def send(n: Any, lines: Any, bench: Any, key: Any, totals: Any) -> None:
+    """Send `n` (lines, columns) signed pulses to the word lines numbered `lines`, in rising order.
+
+    `totals` grow by SET and RESET pulses sent, and by how often a working cell took some.
+    """
     columns = n.shape[1]
     taken = _scratch(_BLOCK * columns)
     rows, places, counts, _, _, _ = taken
@@ -102,16 +83,23 @@ def _send(n: Any, lines: Any, bench: Any, key: Any, totals: Any) -> None:
         if some == 0:
             continue
         if r // _BLOCK != block:
-            _pulse(bench, taken, m, (key, block, 0), totals)
+            if m > 0:
+                _pulse(bench, taken, m, (key, block, 0), totals)
             m, block = _NONE, r // _BLOCK
         for c in range(columns):
             rows[m], places[m], counts[m] = r, c, wanted[c]
             m += np.uint64(wanted[c] != 0)
-    _pulse(bench, taken, m, (key, block, 0), totals)
+    if m > 0:
+        _pulse(bench, taken, m, (key, block, 0), totals)
 
 
 @_compiled
-def _coincide(rows: Any, columns: Any, bench: Any, key: Any, part: Any, corner: Any, totals: Any) -> None:
+def coincide(rows: Any, columns: Any, bench: Any, key: Any, part: Any, corner: Any, totals: Any) -> None:
+    """Pulse the word lines of a `part` where trains (`Trains`) of rows and columns coincide, sample by sample.
+
+    Lines of trains are numbered through all tiles: the tile's first row and column are its `corner`. Equal signs lower
+    a weight. `totals` as in `send`.
+    """
     width, samples = bench.signals.shape[1] // bench.mix.shape[0], len(rows.counts)
     lines, words, ends = rows.lines, rows.words, rows.counts
     others, trains = columns.lines, columns.words
@@ -133,7 +121,17 @@ def _coincide(rows: Any, columns: Any, bench: Any, key: Any, part: Any, corner: 
                 if m >= _TAKEN:
                     _pulse(bench, taken, m, (key, start // _BLOCK, turn), totals)
                     m, turn = _NONE, turn + 1
-        _pulse(bench, taken, m, (key, start // _BLOCK, turn), totals)
+        if m > 0:
+            _pulse(bench, taken, m, (key, start // _BLOCK, turn), totals)
+
+
+@_compiled
+def coincide_alone(
+    x: Any, gains_x: Any, d: Any, gains_d: Any, lengths: Any, keys: Any, bench: Any, totals: Any
+) -> None:
+    """`pulse_trains` of both sides and `coincide` in one call, for a matrix of one tile; `keys` one for each."""
+    rows, columns = pulse_trains(x, gains_x, lengths, keys[0]), pulse_trains(d, gains_d, lengths, keys[1])
+    coincide(rows, columns, bench, keys[2], (0, x.shape[1]), (0, 0), totals)
 
 
 @_compiled
@@ -196,8 +194,6 @@ def _pulse(bench: Any, taken: Any, m: Any, draws: Any, totals: Any) -> None:
 
     The loops take arrays out of their tuples once: numba counts references at every access.
     """
-    if m == 0:
-        return
     key, block, turn = draws
     _look(bench, taken, m)
     _normals(taken[4], taken[5], m, np.uint32(block), np.uint32(turn), key)

@@ -46,23 +46,25 @@ def chances(x: np.ndarray, d: np.ndarray, worth: float, longest: int, *, own_len
     chances of both sides are equal.
     """
     made = Chances(np.empty(len(x)), np.empty(len(x)), np.empty(len(x), np.int64))
-    _chances(x, d, float(worth), longest, own_lengths, shared, made)
-    return made
-
-
-def pulse_trains(values: np.ndarray, gains: np.ndarray, lengths: np.ndarray, key: np.ndarray) -> Trains:
-    """Trains of `values` (batch, lines): a pulse in each of a sample's `lengths` slots with chance |value| gain.
-
-    Chances above 1 are 1.
-    """
-    made = Trains(np.empty(values.shape, np.int32), np.empty(values.shape, np.uint64), np.empty(len(values), np.int64))
-    _pulse_trains(values, gains, lengths, key, *made)
+    _chances((x, d), float(worth), longest, own_lengths, shared, *made)
     return made
 
 
 @_compiled
-def _chances(x: Any, d: Any, worth: Any, longest: Any, own: Any, shared: Any, made: Any) -> None:
-    per_x, per_d, n = made
+def pulse_trains(values: Any, gains: Any, lengths: Any, key: Any) -> Any:
+    """`Trains` of `values` (batch, lines): a pulse in each of a sample's `lengths` slots with chance |value| gain.
+
+    Chances above 1 are 1.
+    """
+    lines, words = np.empty(values.shape, np.int32), np.empty(values.shape, np.uint64)
+    counts = np.empty(len(values), np.int64)
+    _pulse_trains(values, gains, lengths, key, lines, words, counts)
+    return Trains(lines, words, counts)
+
+
+@_compiled
+def _chances(sides: Any, worth: Any, longest: Any, own: Any, shared: Any, per_x: Any, per_d: Any, n: Any) -> None:
+    x, d = sides
     for b in range(x.shape[0]):
         most_x, most_d = np.float64(_largest(x[b])), np.float64(_largest(d[b]))
         n[b] = min(max(np.ceil(worth * most_x * most_d), 1), longest) if own else longest

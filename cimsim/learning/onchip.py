@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 import numpy as np
@@ -22,7 +23,6 @@ from cimsim.learning.rules import MixedPrecision, PulseRule, Step
 from cimsim.learning.rules.abilities import check_abilities
 from cimsim.network.evaluate import check_labels
 from cimsim.network.layers import Product
-from cimsim.network.network import Signals
 from device_models.device import Cells
 from device_models.errors import InputError
 from device_models.parameters import Parameters, RuleBroken
@@ -165,8 +165,10 @@ class _Run:
         self.memory: dict[int, dict[str, Any]] = {k: {} for k in tuned}
         like = self.matrices[0].tiles[0, 0].signals
         places = [streams.at("layer", k) for k in range(len(self.matrices))]
-        self.draws = [(Draws(place, like), Draws(place.at("back"), like)) for place in places]
-        self.bare = chip.spec.neurons is None  # nothing stands behind the bit lines
+        self.products = [self._product(k, Draws(place, like)) for k, place in enumerate(places)]
+        self.transposed = self.feedback or [
+            self._transposed(k, Draws(place.at("back"), like)) for k, place in enumerate(places)
+        ]
         self.batches, self.seen = 0, 0
         self.history: list[dict[str, float]] = []
         self.kept = self._snapshot()
@@ -175,11 +177,11 @@ class _Run:
         """One pass over the samples, and its row of the history."""
         order = self.streams.at("epoch", number).rng("shuffle").permutation(len(x))
         loss, hits, sent = 0.0, 0, Pulses()
-        for start in range(0, len(x), self.choice.batch):
-            chosen = order[start : start + self.choice.batch]
-            with np.errstate(over="ignore", invalid="ignore"):  # a divergence is reported in words
+        with np.errstate(over="ignore", invalid="ignore"):  # a divergence is reported in words
+            for start in range(0, len(x), self.choice.batch):
+                chosen = order[start : start + self.choice.batch]
                 more, hit, pulses = self.step(x[to_library_of(chosen, x)], y[chosen])
-            loss, hits, sent = loss + more * len(chosen), hits + hit, sent + pulses
+                loss, hits, sent = loss + more * len(chosen), hits + hit, sent + pulses
         self.kept = self._snapshot()
         row: dict[str, float] = {"epoch": number + 1, "loss": loss / len(x), "accuracy": hits / len(x)}
         row |= {"pulses_up": sent.up, "pulses_down": sent.down, "cells_written": sent.written, "energy": sent.energy}
@@ -187,13 +189,15 @@ class _Run:
 
     def step(self, x: Array, y: np.ndarray) -> tuple[float, int, Pulses]:
         """One batch: read, pulse. Returns the loss, the number of right answers, what was sent."""
-        signals = self._signals(x, y)
+        row, self.seen = self.seen, self.seen + len(x)
+        coding = {"seed": self.streams.seed, "row": row}
+        signals = self.network.backpropagate(x, y, self.products, self.transposed, lowest=self.tuned[0], **coding)
         self._check_finite("loss", signals.loss)
         errors = {k: signals.error(k) for k in self.tuned}
         slopes = {k: error.sum(axis=0) for k, error in errors.items()}
         for slope in slopes.values():
             self._check_finite("gradient", slope.sum())
-        hits = int((to_host(np.argmax(signals.logits, axis=1)) == y).sum())
+        hits = int(np.count_nonzero(to_host(signals.logits.argmax(axis=1)) == y))
         self.batches += 1
         sent = [self._update(k, signals.given(k), errors[k], slopes[k]) for k in self.tuned]
         return float(signals.loss), hits, sum(sent[1:], sent[0])
@@ -206,16 +210,17 @@ class _Run:
         """The matrix of a layer that is tuned, as it is now."""
         return _single(self.matrices[k], k)
 
-    def _signals(self, x: Array, y: np.ndarray) -> Signals:
-        products, transposed = list[Product](), list[Product]()
-        for matrix, (there, back) in zip(self.matrices, self.draws, strict=True):
-            bare = self.bare and holds_outputs(matrix)
-            products.append(partial(held_product, matrix) if bare else self.chip.sensed(len(products), matrix, there))
-            transposed.append(partial(_transposed, matrix, draws=back, backward=self.backward))
-        transposed = self.feedback or transposed
-        row, self.seen = self.seen, self.seen + len(x)
-        draws = {"seed": self.streams.seed, "row": row}
-        return self.network.backpropagate(x, y, products, transposed, lowest=self.tuned[0], **draws)
+    def _product(self, k: int, draws: Draws) -> Product:
+        """The product of a layer by its matrix as that is when it is called."""
+        if self.chip.spec.neurons is None and holds_outputs(self.matrices[k]):
+            return lambda x: held_product(self.matrices[k], x)
+        return lambda x: self.chip.sensed(k, self.matrices[k], draws)(x)
+
+    def _transposed(self, k: int, draws: Draws) -> Product:
+        """As `_product`, `d @ w.T`: by the weights the cells hold, or by a read of the tiles from their bit lines."""
+        if self.backward == "digital":
+            return lambda d: held_product(self.matrices[k], d, back=True)
+        return lambda d: self.matrices[k].rmatmul(d, draws)
 
     def _update(self, k: int, x: Array, d: Array, d_bias: Array) -> Pulses:
         """Pulse one layer by the rule; its bias, which is digital, steps along its gradient."""
@@ -225,11 +230,11 @@ class _Run:
         step = Step(self._own(k), x, d, self.rates[k], here, self.memory[k], exact, self.pulsers[k], mask)
         self.matrices[k], sent = self.rule.update(step)
         bias = self.network.weighted[k].bias
-        bias -= (self.rates[k] * d_bias).astype(bias.dtype)
+        bias -= self.rates[k] * d_bias
         return sent
 
     def _check_finite(self, what: str, value: Array) -> None:
-        if not np.isfinite(value):
+        if not isfinite(value):
             raise Diverged(what, self._made(*self.kept), self.history)
 
     def _snapshot(self) -> _Snapshot:
@@ -244,10 +249,3 @@ class _Run:
             matrices[k] = self._own(k).with_cells(cells[k])
         pairs = [(a.weight, bias) for a, bias in zip(self.chip.network.weighted, biases, strict=True)]
         return replace(self.chip, network=self.chip.network.with_weights(pairs), matrices=tuple(matrices))
-
-
-def _transposed(matrix: AnyMatrix, d: Array, draws: Draws, backward: Backward) -> Array:
-    """The product `d @ w.T`: by the weights the cells hold now, or by a read of the tiles from their bit lines."""
-    if backward == "digital":
-        return held_product(matrix, d, back=True)
-    return matrix.rmatmul(d, draws)

@@ -334,12 +334,15 @@ def softmax_cross_entropy(logits: Array, y: Array) -> tuple[Array, Array]:
 
     Logits (batch, classes), integer labels (batch,). The row's largest logit is subtracted first: nothing overflows.
     """
-    shifted = logits - np.max(logits, axis=1, keepdims=True)
+    shifted = logits - logits.max(axis=1, keepdims=True)
     odds = np.exp(shifted)
-    total = np.sum(odds, axis=1, keepdims=True)
+    total = odds.sum(axis=1, keepdims=True)
     hit = y[:, None] == np.arange(logits.shape[1], like=y)
-    loss = np.mean(np.log(total[:, 0]) - np.sum(shifted * hit, axis=1))
-    return loss, (odds / total - hit) / len(logits)
+    loss = (np.log(total[:, 0]) - (shifted * hit).sum(axis=1)).sum() / len(logits)
+    odds /= total
+    odds -= hit
+    odds /= len(logits)
+    return loss, odds
 
 
 def joined(parts: Iterable[Array]) -> Array:

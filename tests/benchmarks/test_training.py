@@ -12,7 +12,8 @@ import pytest
 import cimsim as cim
 import device_models as dm
 from cimsim.crossbar.mapping import OffsetColumn
-from cimsim.crossbar.pulsing import Lines, Pulser
+from cimsim.crossbar.pulsing import Pulser
+from cimsim.crossbar.workbench import Lines
 from cimsim.learning.rules import MixedPrecision, PulseRule, StochasticPulses, ThresholdSign, TikiTaka
 
 UPDATE = dm.update.ExponentialUpdate(

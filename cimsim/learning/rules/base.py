@@ -11,8 +11,9 @@ import numpy as np
 
 from cimsim.backend import to_host
 from cimsim.crossbar.matrix import AnalogMatrix
-from cimsim.crossbar.pulsing import Lines, Pulser, Pulses, siemens_per_weight
+from cimsim.crossbar.pulsing import Pulser, Pulses, siemens_per_weight
 from cimsim.crossbar.rewriting import rewrite
+from cimsim.crossbar.workbench import Lines
 from device_models.parameters import Variant
 from device_models.streams import Streams
 from device_models.window import Array

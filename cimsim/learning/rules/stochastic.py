@@ -8,7 +8,8 @@ from pydantic import Field
 
 from cimsim.backend import to_host
 from cimsim.crossbar.matrix import AnalogMatrix
-from cimsim.crossbar.pulsing import Lines, Pulses
+from cimsim.crossbar.pulsing import Pulses
+from cimsim.crossbar.workbench import Lines
 from cimsim.learning.rules.base import PulseRule, Step
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class StochasticPulses(PulseRule):
 
     def chances(self, step: Step) -> Chances:
         """Chances and lengths of the trains of each sample."""
-        from cimsim.kernels import pulses_trains
+        from cimsim.kernels.pulses_trains import chances
 
         worth = step.rate / step.weight_step  # pulses per unit of change
         x, d, flags = to_host(step.x), to_host(step.d), (self.manage_length, self.manage_probabilities)
-        return pulses_trains.chances(x, d, worth, self.length, own_lengths=flags[0], shared=flags[1])
+        return chances(x, d, worth, self.length, own_lengths=flags[0], shared=flags[1])

@@ -12,10 +12,11 @@ from cimsim.crossbar.converters import ADC
 from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.mapping import DifferentialPair, OffsetColumn, WeightScheme
 from cimsim.crossbar.matrix import AnalogMatrix, Design
-from cimsim.crossbar.pulsing import Lines, Pulser, at_limit, pulse_energy
+from cimsim.crossbar.pulsing import Pulser, at_limit, pulse_energy
 from cimsim.crossbar.reference import ReferenceCell
 from cimsim.crossbar.rewriting import rewrite
 from cimsim.crossbar.wires import Wires
+from cimsim.crossbar.workbench import Lines
 from cimsim.kernels import pulses_plain, pulses_steps, pulses_trains
 from device_models import faults, read_noise, retention, update
 from device_models.device import Device
@@ -41,11 +42,18 @@ LAWS: list[update.Update] = [
 
 
 def made(law: update.Update, scheme: WeightScheme, shape: tuple[int, int] = (20, 14), **parts: Any) -> AnalogMatrix:
-    known = {"wires": None, "adc": None, "retention": None, "read_noise": None, "faults": None} | parts
+    known = {
+        "wires": None,
+        "adc": None,
+        "retention": None,
+        "read_noise": None,
+        "faults": None,
+        "tile": (16, 10),
+    } | parts
     slots = {name: known[name] for name in ("retention", "read_noise", "faults")}
     device = Device(name="pulsed", window=WINDOW, update=law, **slots)
     w = np.random.default_rng(3).uniform(-1, 1, shape)
-    design = Design(device, (16, 10), scheme, None, known["adc"], known["wires"], 0.2)
+    design = Design(device, known["tile"], scheme, None, known["adc"], known["wires"], 0.2)
     return AnalogMatrix.program(w, design, Streams(0))
 
 
@@ -151,10 +159,12 @@ def test_what_is_read_follows_cells_that_were_pulsed_in_place() -> None:
     np.testing.assert_allclose(after.matmul(x, Draws(Streams(5), x)), after.weights(), atol=1e-5)
 
 
+@pytest.mark.parametrize("tile", [(16, 10), (96, 16)])
 @pytest.mark.parametrize("scheme", [DifferentialPair(), OffsetColumn()], ids=str)
-def test_threads_change_nothing(scheme: WeightScheme, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_change_nothing(scheme: WeightScheme, tile: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it that trains are drawn and sent in one call where one tile has little to do."""
     law = update.ExponentialUpdate(pulses_up=50, pulses_down=50, c2c=0.02)
-    matrix = made(law, scheme, shape=(90, 14))
+    matrix = made(law, scheme, shape=(90, 14), tile=tile)
     rng = np.random.default_rng(0)
     x, d = rng.random((5, 90)), rng.normal(size=(5, 14))
     gains, lengths = np.full(5, 0.5), np.full(5, 10)
