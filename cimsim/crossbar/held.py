@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cimsim.crossbar.matrix import AnalogMatrix
@@ -40,3 +42,14 @@ def held_product(matrix: AnalogMatrix | Replicas, x: Array, *, back: bool = Fals
             y[:, columns] += x[:, rows] @ tile.signals
     y *= scale
     return y
+
+
+def held_lines(matrix: AnalogMatrix, lines: Sequence[int]) -> Array:
+    """The weights that the cells of some word lines hold, `(lines, n_out)`: the product with inputs of 1 to one each.
+
+    For matrices whose outputs are held (`holds_outputs`).
+    """
+    height, across = matrix.rows[0].stop, range(len(matrix.columns))
+    rows = [[matrix.tiles[line // height, c].signals[line % height] for c in across] for line in lines]
+    scale = np.float32(matrix.weight_scale / matrix.design.device.window.span)
+    return np.stack([row[0] if len(row) == 1 else np.concatenate(row) for row in rows]) * scale

@@ -203,8 +203,8 @@ class _Run:
         return float(signals.loss), hits, sum(sent[1:], sent[0])
 
     def finished(self) -> Chip:
-        """The chip as it is now, its wires solved exactly."""
-        return self._made(*self._snapshot())
+        """The chip as the last epoch left it, its wires solved exactly."""
+        return self._made(*self.kept)
 
     def _own(self, k: int) -> AnalogMatrix:
         """The matrix of a layer that is tuned, as it is now."""
@@ -239,8 +239,7 @@ class _Run:
 
     def _snapshot(self) -> _Snapshot:
         """Copies of what further batches change."""
-        copy = partial(np.copy, order="C")  # cells under pulses lie otherwise
-        cells = {k: {p: t.cells.each(copy) for p, t in self.matrices[k].tiles.items()} for k in self.tuned}
+        cells = {k: {p: _kept(t.cells) for p, t in self.matrices[k].tiles.items()} for k in self.tuned}
         return cells, [np.copy(a.bias) for a in self.network.weighted]
 
     def _made(self, cells: dict[int, dict[Place, Cells]], biases: list[Array]) -> Chip:
@@ -249,3 +248,12 @@ class _Run:
             matrices[k] = self._own(k).with_cells(cells[k])
         pairs = [(a.weight, bias) for a, bias in zip(self.chip.network.weighted, biases, strict=True)]
         return replace(self.chip, network=self.chip.network.with_weights(pairs), matrices=tuple(matrices))
+
+
+def _kept(cells: Cells) -> Cells:
+    """The cells with copies of what pulses and writes change, in the usual order: under pulses they lie otherwise."""
+    copy = partial(np.copy, order="C")
+    trajectory = None if cells.trajectory is None else copy(cells.trajectory)
+    return replace(
+        cells, g=copy(cells.g), seconds=copy(cells.seconds), trajectory=trajectory, pulses=copy(cells.pulses)
+    )

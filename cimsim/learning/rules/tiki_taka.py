@@ -11,7 +11,7 @@ from pydantic import Field
 
 from cimsim.backend import to_library_of
 from cimsim.crossbar.draws import Draws
-from cimsim.crossbar.held import held_product, holds_outputs
+from cimsim.crossbar.held import held_lines, holds_outputs
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulser, Pulses
 from cimsim.crossbar.reference import ReferenceCell
@@ -105,12 +105,12 @@ class TikiTaka(PulseRule):
 
     def _transferred(self, a: Auxiliary, step: Step, lines: np.ndarray) -> Array:
         """Read some lines of A: pulses `(lines, columns)` for the weights."""
-        chosen = np.zeros_like(step.x, shape=(len(lines), step.matrix.shape[0]))
         turn = lines.tolist()  # lists index arrays of any library
-        chosen[list(range(len(turn))), turn] = 1
         if holds_outputs(a.matrix):
-            read = held_product(a.matrix, chosen)
+            read = held_lines(a.matrix, turn)
         else:
+            chosen = np.zeros_like(step.x, shape=(len(turn), step.matrix.shape[0]))
+            chosen[list(range(len(turn))), turn] = 1
             read = a.matrix.matmul(chosen, Draws(step.streams.at("transfer"), a.matrix.tiles[0, 0].signals))
         worth = self.transfer / step.weight_step
         if self.version == 1:

@@ -7,7 +7,7 @@ import pytest
 
 from cimsim.crossbar.converters import ADC
 from cimsim.crossbar.draws import Draws
-from cimsim.crossbar.held import held_product, holds_outputs
+from cimsim.crossbar.held import held_lines, held_product, holds_outputs
 from cimsim.crossbar.mapping import DifferentialPair, OffsetColumn, WeightScheme
 from cimsim.crossbar.matrix import AnalogMatrix, Design
 from device_models.device import Device
@@ -41,3 +41,11 @@ def test_converters_and_noise_stand_between_cells_and_outputs() -> None:
     assert not holds_outputs(noisy)
     x = np.random.default_rng(1).normal(size=(5, 20))
     np.testing.assert_allclose(held_product(noisy, x), x @ noisy.weights(), atol=1e-9)
+
+
+@pytest.mark.parametrize("tile", [(64, 64), (8, 6)])
+@pytest.mark.parametrize("scheme", [DifferentialPair(), OffsetColumn()], ids=str)
+def test_lines_held_are_products_with_one_input_each(tile: tuple[int, int], scheme: WeightScheme) -> None:
+    matrix, lines = programmed(tile, scheme), [0, 7, 8, 19]
+    chosen = np.eye(20, dtype=np.float32)[lines]
+    assert np.array_equal(held_lines(matrix, lines), held_product(matrix, chosen))
