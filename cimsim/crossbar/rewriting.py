@@ -64,10 +64,11 @@ def wanted_siemens(matrix: AnalogMatrix, change: Array, place: Place) -> np.ndar
 def write_cells(device: Device, cells: Cells, goals: np.ndarray, streams: Streams) -> tuple[Cells, Pulses]:
     """Write cells that are not at their goals (siemens, shape of the cells) yet; NaN leaves a cell alone."""
     now, sent = device.conductance(cells), Pulses()
-    for name, chosen in (("up", goals > now), ("down", goals < now)):
-        if not chosen.any():
+    for name, due in (("up", goals > now), ("down", goals < now)):
+        chosen = np.flatnonzero(due)
+        if not len(chosen):
             continue
-        written, report = device.program(_taken(cells, chosen), goals[chosen], streams.at(name))
+        written, report = device.program(_taken(cells, chosen), goals.ravel()[chosen], streams.at(name))
         cells = _put(cells, chosen, written)
         sent += _counted(report, up=name == "up")
     return cells, sent
@@ -101,25 +102,30 @@ def pair_steps(wanted: np.ndarray, room: np.ndarray) -> np.ndarray:
 
 
 def _taken(cells: Cells, chosen: np.ndarray) -> Cells:
-    """The chosen cells as an array of their own, `(m,)`."""
-    clock = np.broadcast_to(cells.seconds, cells.shape)
-    return replace(cells, seconds=clock).each(lambda a: a[..., chosen])
+    """The cells of the chosen numbers as an array of their own, `(m,)`."""
+    clock, axes = np.broadcast_to(cells.seconds, cells.shape), len(cells.shape)
+    return replace(cells, seconds=clock).each(lambda a: _in_a_row(a, axes)[..., chosen])
 
 
 def _put(cells: Cells, chosen: np.ndarray, new: Cells) -> Cells:
     """The cells with the chosen ones replaced."""
 
-    def merged(old: Array | None, written: Array | None) -> Array | None:
-        if old is None or written is None:
-            return old
-        out = np.array(np.broadcast_to(old, (*old.shape[: old.ndim - cells.g.ndim], *cells.shape)))
-        out[..., chosen] = written
+    def merged(old: Array, written: Array) -> Array:
+        out = np.array(old, order="C")
+        _in_a_row(out, len(cells.shape))[..., chosen] = written
         return out
 
-    clock = np.array(np.broadcast_to(cells.seconds, cells.shape))
-    clock[chosen] = np.broadcast_to(new.seconds, new.shape)
-    trajectory, pulses = merged(cells.trajectory, new.trajectory), merged(cells.pulses, new.pulses)
-    return replace(cells, g=merged(cells.g, new.g), seconds=clock, trajectory=trajectory, pulses=pulses)
+    clock = merged(np.broadcast_to(cells.seconds, cells.shape), np.broadcast_to(new.seconds, new.shape))
+    drift = cells.trajectory is not None and new.trajectory is not None
+    trajectory = merged(cells.trajectory, new.trajectory) if drift else cells.trajectory
+    return replace(
+        cells, g=merged(cells.g, new.g), seconds=clock, trajectory=trajectory, pulses=merged(cells.pulses, new.pulses)
+    )
+
+
+def _in_a_row(a: Array, axes: int) -> Array:
+    """An array over cells of so many axes with these as one: a number finds a cell faster than a mask does."""
+    return a.reshape(*a.shape[: a.ndim - axes], -1)
 
 
 def _counted(report: WriteReport, *, up: bool) -> Pulses:

@@ -61,13 +61,13 @@ def descent(x: np.ndarray, y: np.ndarray, batch: int) -> Callable[[], None]:
 @pytest.mark.parametrize("rule", BATCHED, ids=lambda rule: type(rule).__name__)
 def test_rules_that_pulse_once_per_batch_of_32(ratio: Any, real_data: Path, rule: PulseRule) -> None:
     (x, y), _ = cim.datasets.load("mnist")
-    x, y = x[:3200].astype(np.float32), y[:3200]
+    x, y = x[:10_000].astype(np.float32), y[:10_000]
     made = chip()
     run = lambda: cim.fine_tune(made, x, y, layers=[0, 1], rule=rule, epochs=1)  # noqa: E731
-    ratio(run, descent(x, y, 32), rounds=3, of="plain SGD of 3,200 images")
+    ratio(run, descent(x, y, 32), rounds=3, of="plain SGD of 10,000 images")
 
 
-@pytest.mark.parametrize(("batch", "images"), [(32, 3200), (1, 640)])
+@pytest.mark.parametrize(("batch", "images"), [(32, 10_000), (1, 2_000)])
 def test_stochastic_pulses_on_mnist(ratio: Any, real_data: Path, batch: int, images: int) -> None:
     (x, y), _ = cim.datasets.load("mnist")
     x, y = x[:images].astype(np.float32), y[:images]
