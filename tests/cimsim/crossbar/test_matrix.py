@@ -78,7 +78,7 @@ def test_a_given_range_leaves_room_and_cuts_what_is_beyond() -> None:
 def test_every_tile_has_the_cells_of_its_part(scheme: WeightScheme, columns_of_tiles: int) -> None:
     matrix = made(scheme=scheme)
     assert matrix.shape == (20, 11)
-    assert matrix.places == [(r, c) for r in range(2) for c in range(columns_of_tiles)]
+    assert matrix.places == tuple((r, c) for r in range(2) for c in range(columns_of_tiles))
     for r, c in matrix.places:
         rows = matrix.rows[r].stop - matrix.rows[r].start
         columns = matrix.columns[c].stop - matrix.columns[c].start
