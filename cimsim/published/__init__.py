@@ -34,7 +34,8 @@ def load(name: str) -> Published:
 def run(name: str, *, quick: bool = False, seed: int = 0, progress: bool = False) -> Result:
     """Run a system: minutes, or less than one with `quick`, which makes do with less data and fewer repeats.
 
-    Raises `InputError` for an unknown name or data that are not there.
+    Long ones work in several processes: in a script, call this below `if __name__ == "__main__":`. Raises `InputError`
+    for an unknown name or data that are not there.
     """
     return load(name).run(Effort(quick, seed, print if progress else _silent))
 

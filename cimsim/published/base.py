@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from cimsim.chip import ChipSpec, program
+from cimsim.kernels.parts import available_cores
 from cimsim.network.evaluate import accuracy
 from cimsim.network.network import Network
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 How = Literal["predicted", "fitted", "given"]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -133,3 +137,19 @@ def mean_accuracy(
     """
     made = ((die, program(net, design, calibrate=reference, seed=die)) for die in dies)
     return 100 * float(np.mean([accuracy(chip, *test, seed=die) for die, chip in made]))
+
+
+def on_all_cores(work: Callable[..., Found], jobs: Sequence[tuple[Any, ...]]) -> Iterator[Found]:
+    """`work(*job)` for job after job, in as many processes as there are cores; in this one where there is one."""
+    cores = min(available_cores(), len(jobs))
+    if cores < 2:
+        yield from (work(*job) for job in jobs)
+        return
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), _on_one_thread) as pool:
+        yield from pool.map(work, *zip(*jobs, strict=True))
+
+
+def _on_one_thread() -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)

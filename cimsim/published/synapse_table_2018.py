@@ -3,15 +3,29 @@
 IEEE TCAD 37, 3067 (2018), its code and its later editions. A perceptron of 400-100-10 with one-bit inputs and hidden
 values learns digits sample by sample, each change as a number of identical pulses in open loop. Two ways to read
 signed weights from cells between 0 and 1 are in use: twice a column's code less that of a column at the largest
-conductance (V1, V2), so that a small on/off ratio leaves no negative weight; or a column's code less that of one in the
-middle of the window (V3), which makes net inputs half as large. First weights spread so wide that V1's and V2's
-sigmoids saturate: their learning takes tens of thousands of samples to get going, V3's a few thousand.
+conductance (V1, V2, and the paper), so that a small on/off ratio leaves no negative weight; or a column's code less
+that of one in the middle of the window (V3), which makes net inputs half as large.
+
+What decides, each found by leaving it out (TaOx/TiO2 under V3 stands at chance without the first; offline learning
+comes to 91 % without the second):
+
+- codes have no upper end: under V3 a full scale is the window, so of a device with on/off ratio 2 a column whose rows
+  are two thirds driven is beyond it;
+- weights learned in software by the published rule fill their range (their spread is 0.6 to 0.8 of it), so steps of the
+  8-bit code are small beside net inputs; a usual training with a spread of a third of the range is not that;
+- under V1 and V2 nearly all sigmoids saturate at the start where the window's low end counts. Which first weights let a
+  device of on/off ratio 12.5 learn at all is a matter of their draw: the median of several is shown.
+
+V3's code, not the paper, also writes first weights without the low end: all cells of a device with on/off ratio 2 then
+start at the bottom of their window and stay there. Here weights go where they belong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
+from itertools import islice, pairwise
 from typing import Self
 
 import numpy as np
@@ -24,12 +38,11 @@ from cimsim.crossbar.draws import Draws
 from cimsim.crossbar.mapping import OffsetColumn, WeightScheme
 from cimsim.crossbar.matrix import AnalogMatrix
 from cimsim.crossbar.pulsing import Pulser
-from cimsim.learning.offchip import train
 from cimsim.learning.rules import PulseCount, Step
 from cimsim.network.evaluate import accuracy
 from cimsim.network.layers import Dense, Sigmoid
-from cimsim.network.network import Network, mlp
-from cimsim.published.base import Curve, Effort, Published, Result, Row
+from cimsim.network.network import Network
+from cimsim.published.base import Curve, Effort, Published, Result, Row, on_all_cores
 from device_models import cards
 from device_models.device import Device
 from device_models.streams import Streams
@@ -43,6 +56,16 @@ V_READ, ADC_BITS = 0.5, 8
 FINE = 255 * (1 + 1e-5)  # codes of the full range; a current at a border belongs to the code above
 FIRED = 0.4999  # just below 1/2: equal codes, which are frequent, count as 1, and floats may miss them by a hair
 SAMPLES = 1_000_000
+ONLINE = {  # %, after as many samples, Table I; FeFET: Jerry et al., IEDM 2017, 6.2, Fig. 17
+    "ideal": 94.8,
+    "targeted": 90.0,
+    "Ag:a-Si": 73.0,
+    "TaOx/TiO2": 10.0,
+    "PCMO": 10.0,
+    "AlOx/HfO2": 41.0,
+    "HZO FeFET": 90.0,
+}
+OFFLINE = {"ideal": 94.5, "targeted": 94.5, "Ag:a-Si": 63.0, "TaOx/TiO2": 10.0, "PCMO": 20.0, "AlOx/HfO2": 10.0}  # %
 DEVICES = {
     "Ag:a-Si": "ag-si-jo-2010",
     "TaOx/TiO2": "taox-tio2-gao-2015",
@@ -57,8 +80,12 @@ IDEAL = Device(
     window=Window(g_min=0.1e-6, g_max=5e-6),  # 200 kohm, on/off 50
     update=ExponentialUpdate(pulses_up=64, pulses_down=64),
 )
+TARGETED = IDEAL.replace(
+    name="targeted", update=ExponentialUpdate(pulses_up=64, pulses_down=64, nl_up=1, nl_down=-1, c2c=0.02)
+)
 
-SAMPLES_HERE, CHECKS = {"V1/V2": 40_000, "V3": 8_000}, 5  # a course of learning that takes half a minute
+SAMPLES_HERE, CHECKS = {"V1/V2": 60_000, "V3": 10_000}, 5  # a minute at most for each device
+DRAWS, WIDE = 3, 20  # of first weights, under V1/V2, for devices of an on/off ratio below 20
 READ_AHEAD = 8  # samples
 
 
@@ -113,7 +140,7 @@ class Perceptron:
         full = V_READ * (of.window.span if v3 else of.window.g_max) * 256 / FINE
         layers = []
         for matrix in (m.copies[0] for m in program(net, spec, seed=seed).matrices):
-            layers.append(matrix.with_adc(ADC(bits=ADC_BITS, range=(0.0, full * matrix.shape[0]))))
+            layers.append(matrix.with_adc(_endless(full * matrix.shape[0], of.window.g_max / of.window.span)))
         assert isinstance(of.update, ExponentialUpdate)
         rule = PulseCount(states=(of.update.pulses_up, of.update.pulses_down))
         rates = [rate * scheme.cell_worth() / 2 for rate in RATES]  # so that pulses are changes over the window
@@ -174,6 +201,12 @@ class Perceptron:
         return np.asarray(unit * np.abs(x).max(axis=1) * np.abs(d).max(axis=1))
 
 
+def _endless(full: float, most: float) -> ADC:
+    """Codes of `ADC_BITS` bits for currents up to `full` amperes, and as wide ones beyond, to `most` times as much."""
+    beyond = max(0, int(np.ceil(np.log2(most))))
+    return ADC(bits=ADC_BITS + beyond, range=(0.0, full * 2**beyond))
+
+
 def images(samples: int, tests: int) -> tuple[np.ndarray, ...]:
     """The middle 20 x 20 of MNIST in black and white: x, y, x_test, y_test."""
     (x, y), (x_test, y_test) = datasets.load("mnist", train=samples, test=tests)
@@ -203,6 +236,28 @@ def online(of: Device, data: tuple[np.ndarray, ...], samples: int, *, v3: bool, 
     return found
 
 
+def software(x: np.ndarray, y: np.ndarray, samples: int, seed: int) -> Network:
+    """The published rule in floating point, with real hidden values: weights from -1 to 1, random samples."""
+    net, driven = thirds(seed, v3=True), [np.flatnonzero(row) for row in x]
+    wanted, rates = np.eye(SIZES[2], dtype=np.float32), [np.float32(rate) for rate in RATES]
+    first, last = (layer.weight.copy() for layer in net.weighted)
+    for k in Streams(seed).at("software").rng("samples").integers(0, len(x), samples):
+        rows, error = driven[k], -wanted[y[k]]
+        weights = first[rows]
+        hidden = _logistic(weights.sum(axis=0))
+        output = _logistic(hidden @ last)
+        error = 2 * output * (1 - output) * (error + output)
+        before = hidden * (1 - hidden) * (last @ error)
+        first[rows] = (weights - rates[0] * before).clip(-1, 1)
+        last = (last - rates[1] * np.outer(hidden, error)).clip(-1, 1)
+    pairs = zip((first, last), net.weighted, strict=True)
+    return net.with_weights([(w, layer.bias) for w, layer in pairs])
+
+
+def _logistic(a: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-a)))
+
+
 def offline(of: Device, net: Network, data: tuple[np.ndarray, ...], *, v3: bool, seed: int) -> float:
     """Test accuracy of a trained network written to as many levels as the device has pulses up, percent."""
     assert isinstance(of.update, ExponentialUpdate)
@@ -218,39 +273,67 @@ def _rounded(w: np.ndarray, steps: float) -> np.ndarray:
 
 def run(effort: Effort) -> Result:
     """Every device by both conventions."""
-    data = images(3_000, 500) if effort.quick else images(60_000, 10_000)
+    sizes, samples = ((3_000, 500), 20_000) if effort.quick else ((60_000, 10_000), SAMPLES)
     lengths = dict.fromkeys(SAMPLES_HERE, 300) if effort.quick else SAMPLES_HERE
-    net = trained(data, effort)
-    rows, courses = [_software(net, data)], {}
-    for name, of in {"ideal": IDEAL, **{k: cards.load(card) for k, card in DEVICES.items()}}.items():
-        for how, samples in lengths.items():
-            v3 = how == "V3"
-            course = online(of, data, samples, v3=v3, seed=effort.seed)
-            written = offline(of, net, data, v3=v3, seed=effort.seed)
-            effort.say(f"{name}, {how}: {course[-1]:.2f} % after {samples} samples, {written:.2f} % offline")
-            rows += _rows(name, how, course[-1], written, samples)
-            courses[name, how] = course
-    curves = tuple(_course(courses, samples, how) for how, samples in lengths.items())
+    data = images(*sizes)
+    effort.say(f"learning in software, {samples} samples")
+    net = software(data[0], data[1], samples, effort.seed)
+    rows, courses = [_software(net, data, samples)], {}
+    for (name, how), drawn in _learned(lengths, sizes, effort):
+        written = offline(_device(name), net, data, v3=how == "V3", seed=effort.seed)
+        courses[name, how] = np.median(drawn, axis=0).tolist()
+        effort.say(f"{name}, {how}: {[course[-1] for course in drawn]} % online, {written:.2f} % offline")
+        rows += _rows(name, how, [course[-1] for course in drawn], written, lengths[how])
+    curves = tuple(_course(courses, length, how) for how, length in lengths.items())
     return Result("synapse-table-2018", tuple(rows), curves)
 
 
-def trained(data: tuple[np.ndarray, ...], effort: Effort) -> Network:
-    """The network for offline learning, with one-bit hidden values, in floating point."""
-    effort.say("training off-chip")
-    net = mlp(SIZES, activation="step", bias=False, seed=effort.seed)
-    return train(net, *data[:2], epochs=3 if effort.quick else 8, batch=100, clip=3.0, seed=effort.seed)
+def _learned(
+    lengths: dict[str, int], sizes: tuple[int, int], effort: Effort
+) -> Iterator[tuple[tuple[str, str], list[list[float]]]]:
+    """Names and conventions, and for each the courses from several first weights."""
+    which = [(name, how) for name in ("ideal", "targeted", *DEVICES) for how in lengths]
+    draws = [1 if effort.quick else _draws(name, how) for name, how in which]
+    jobs = [
+        (name, how == "V3", effort.seed + k, lengths[how], sizes)
+        for (name, how), n in zip(which, draws, strict=True)
+        for k in range(n)
+    ]
+    courses = map(_one_course, *zip(*jobs, strict=True)) if effort.quick else on_all_cores(_one_course, jobs)
+    for case, n in zip(which, draws, strict=True):
+        yield case, list(islice(courses, n))
 
 
-def _software(net: Network, data: tuple[np.ndarray, ...]) -> Row:
-    note = "the paper: 96 to 97 %, with real hidden values; here one bit of them"
+def _draws(name: str, how: str) -> int:
+    window = _device(name).window
+    return DRAWS if how == "V1/V2" and window.g_max < WIDE * window.g_min else 1
+
+
+def _one_course(name: str, v3: bool, seed: int, length: int, sizes: tuple[int, int]) -> list[float]:
+    return online(_device(name), _kept_images(*sizes), length, v3=v3, seed=seed)
+
+
+_kept_images = cache(images)
+
+
+def _device(name: str) -> Device:
+    return {"ideal": IDEAL, "targeted": TARGETED}.get(name) or cards.load(DEVICES[name])
+
+
+def _software(net: Network, data: tuple[np.ndarray, ...], samples: int) -> Row:
+    note = f"the paper: 96 to 97 %; the published rule in floating point, real hidden values, {samples:,} samples"
     return Row("software", 96.5, 100 * accuracy(net, *data[2:]), note=note)
 
 
-def _rows(name: str, how: str, learned: float, written: float, samples: int) -> list[Row]:
-    fewer = f"after {samples} samples, not {SAMPLES}; no series resistance"
+def _rows(name: str, how: str, learned: Sequence[float], written: float, samples: int) -> list[Row]:
+    """The paper reads by V1/V2."""
+    fewer = f"after {samples:,} samples, the paper's after {SAMPLES:,}"
+    if len(learned) > 1:
+        fewer += f"; median of {len(learned)} draws of first weights: " + ", ".join(f"{one:.0f}" for one in learned)
+    papers = (None, None) if how == "V3" else (ONLINE.get(name), OFFLINE.get(name))
     return [
-        Row(f"{name}, online, {how}", None, learned, note=fewer),
-        Row(f"{name}, offline, {how}", None, written, note="levels as pulses up; ideal writes"),
+        Row(f"{name}, online, {how}", papers[0], float(np.median(learned)), note=fewer),
+        Row(f"{name}, offline, {how}", papers[1], written, note="levels as pulses up; ideal writes"),
     ]
 
 

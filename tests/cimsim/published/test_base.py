@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from cimsim import published
 from cimsim.cli import app
 from cimsim.published import Curve, Effort, Published, Result, Row
+from cimsim.published.base import on_all_cores
 from cimsim.published.files import write
 from device_models.errors import InputError
 
@@ -48,6 +49,12 @@ def test_a_result_is_written_and_can_be_read_back(tmp_path: Path):
 
 def test_a_result_without_curves_writes_no_file_for_them(tmp_path: Path):
     assert [p.suffix for p in write(SYSTEM, Result("x-2000", ROWS), tmp_path)] == [".csv", ".png"]
+
+
+@pytest.mark.parametrize("cores", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_jobs_come_back_in_order(cores: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("cimsim.published.base.available_cores", lambda: cores)
+    assert list(on_all_cores(divmod, [(9, 4), (8, 3), (7, 2)])) == [(2, 1), (2, 2), (3, 1)]
 
 
 def test_results_that_could_not_be_kept_are_not_computed(tmp_path: Path):

@@ -6,10 +6,13 @@ import pytest
 from cimsim import published
 from cimsim.learning.rules import Step
 from cimsim.published import Result
-from cimsim.published.synapse_table_2018 import IDEAL, Perceptron, TopColumn, images, online, thirds
+from cimsim.published.synapse_table_2018 import IDEAL, Perceptron, TopColumn, images, online, software, thirds
+from device_models import cards
+from device_models.device import Device
 from device_models.errors import ParameterError
 from device_models.streams import Streams
 from device_models.update import ExponentialUpdate
+from device_models.window import Window
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +29,12 @@ def test_signed_weights_are_read_by_the_convention(v3: bool):
     np.testing.assert_allclose(net.layers[0].weights(), wanted, atol=1e-9)
 
 
-def by_the_conventions(u: list[np.ndarray], x: np.ndarray, label: int, *, v3: bool) -> list[np.ndarray]:
-    """Hidden and output values of a sample and what it adds to weights `u` of 0 to 1, by the code's conventions."""
-    ratio, x_i, a = IDEAL.window.g_min / IDEAL.window.g_max, x, []
+def by_the_conventions(u: list[np.ndarray], x: np.ndarray, label: int, ratio: float, *, v3: bool) -> list[np.ndarray]:
+    """Hidden and output values of a sample and what it adds to weights `u` of 0 to 1, by the code's conventions.
+
+    `ratio`: of the lowest to the highest conductance.
+    """
+    x_i, a = x, []
     for w in u:
         full = len(w) * (1 - ratio if v3 else 1)  # currents are in units of a cell at the top
         currents = (x_i @ (ratio + (1 - ratio) * w), x_i.sum() * ((1 + ratio) / 2 if v3 else 1))
@@ -41,25 +47,27 @@ def by_the_conventions(u: list[np.ndarray], x: np.ndarray, label: int, *, v3: bo
     return a + [np.sign(d) * np.floor(64 * np.abs(d) + 0.5) / 64 for d in changes]
 
 
-def shares(net: Perceptron) -> list[np.ndarray]:
+def shares(net: Perceptron, window: Window) -> list[np.ndarray]:
     """Where in the window the cells of both layers are."""
-    window = IDEAL.window
     return [(layer.tiles[0, 0].cells.g[0, :, :-1] - window.g_min) / window.span for layer in net.layers]
 
 
-@pytest.mark.parametrize("v3", [False, True])
-def test_samples_are_read_and_learned_by_the_conventions(v3: bool, mnist_here: None):
-    net = Perceptron.made(IDEAL, thirds(0, v3=v3), v3=v3, seed=0)
+NARROW = IDEAL.replace(window=Window(g_min=2.5e-6, g_max=5e-6))  # full columns are at twice a full window's code
+
+
+@pytest.mark.parametrize(("device", "v3"), [(IDEAL, False), (IDEAL, True), (NARROW, True)])
+def test_samples_are_read_and_learned_by_the_conventions(device: Device, v3: bool, mnist_here: None):
+    net = Perceptron.made(device, thirds(0, v3=v3), v3=v3, seed=0)
     x, y = images(60, 10)[:2]
-    moved = 0
+    moved, ratio = 0, device.window.g_min / device.window.g_max
     for k in range(60):
-        u = shares(net)
-        hidden, output, *changes = by_the_conventions(u, x[k].astype(float), y[k], v3=v3)
+        u = shares(net, device.window)
+        hidden, output, *changes = by_the_conventions(u, x[k].astype(float), y[k], ratio, v3=v3)
         read = net.forward(x[k : k + 1])
         np.testing.assert_allclose(read[0][0], hidden, rtol=2e-4, atol=1e-6)
         np.testing.assert_allclose(read[1][0], output, rtol=2e-4, atol=1e-6)
         net.learn(x[k : k + 1], y[k : k + 1], k)
-        for before, change, after in zip(u, changes, shares(net), strict=True):
+        for before, change, after in zip(u, changes, shares(net, device.window), strict=True):
             np.testing.assert_allclose(after, np.clip(before + change, 0, 1), atol=1e-6)
             moved += np.count_nonzero(change)
     assert moved > 1000
@@ -87,6 +95,25 @@ def test_reading_ahead_changes_nothing(mnist_here: None, monkeypatch: pytest.Mon
     assert found[0] == found[1]
 
 
+def test_software_learns_by_the_rule_of_the_code(mnist_here: None):
+    x, y = images(200, 10)[:2]
+    net, u = software(x, y, 50, seed=3), [(w + 1) / 2 for w in thirds(3, v3=True).weights]
+    for k in Streams(3).at("software").rng("samples").integers(0, 200, 50):
+        hidden = 1 / (1 + np.exp(-x[k] @ (2 * u[0] - 1)))
+        output = 1 / (1 + np.exp(-hidden @ (2 * u[1] - 1)))
+        s2 = -2 * output * (1 - output) * (np.eye(10)[y[k]] - output)
+        s1 = hidden * (1 - hidden) * ((2 * u[1] - 1) @ s2)
+        u = [np.clip(u[0] - 0.2 * np.outer(x[k], s1), 0, 1), np.clip(u[1] - 0.1 * np.outer(hidden, s2), 0, 1)]
+    for learned, wanted in zip(net.weights, u, strict=True):
+        np.testing.assert_allclose(learned, 2 * wanted - 1, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_device_of_on_off_ratio_2_learns_online_where_codes_have_no_end(mnist_here: None):
+    """With codes that end at 255 it stands at chance."""
+    assert online(cards.load("taox-tio2-gao-2015"), images(60_000, 2_000), 8_000, v3=True, seed=0)[-1] > 60
+
+
 @pytest.mark.slow
 def test_an_ideal_device_learns_online(mnist_here: None):
     """V1 and V2 start saturated and take several times as long."""
@@ -96,8 +123,8 @@ def test_an_ideal_device_learns_online(mnist_here: None):
 def test_a_small_ratio_leaves_no_negative_weight_unless_read_against_the_middle(result: Result):
     narrow = [result.row(f"TaOx/TiO2, offline, {how}").here for how in ("V1/V2", "V3")]
     wide = [result.row(f"ideal, offline, {how}").here for how in ("V1/V2", "V3")]
-    assert narrow[0] < 30
-    assert min(narrow[1], *wide) > 65
+    assert narrow[0] < 20
+    assert min(narrow[1], *wide) > 75
 
 
 def test_a_ratio_above_a_half_is_refused():
