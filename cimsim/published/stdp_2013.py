@@ -127,7 +127,9 @@ def _by_size(case: Case, reached: Reached) -> tuple[Row, Row]:
 
 def _by_spread(case: Case, reached: Reached) -> tuple[Row, Row]:
     note = "one epoch; spread of the window, the steps and their nonlinearity" if case.of == PARAMETERS else "one epoch"
-    return Row(str(case), None, reached.labels, note=note), Row(f"{case}, graded", None, reached.graded)
+    return Row(str(case), None, reached.labels, note=note), Row(
+        str(case).replace("outputs", "graded"), None, reached.graded
+    )
 
 
 def _curves(sizes: list[Case], spread: list[Case], known: dict[Case, Reached]) -> tuple[Curve, Curve]:
