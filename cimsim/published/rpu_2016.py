@@ -38,10 +38,7 @@ SIZES = (784, 256, 128, 10)  # logistic hidden layers, softmax
 STEP, BOUND = 0.001, 0.6  # weights: smallest change by a pulse, and largest weight: 1,200 steps
 LENGTH = 10  # slots of a train
 RATES = (0.01, 0.005, 0.0025)  # learning rates, ten epochs each in the paper
-ERROR, PENALTY = (
-    2.0,
-    0.3,
-)  # % of the test samples: floating point, and what the specification, or a flaw alone, may cost
+ERROR, PENALTY = 2.0, 0.3  # % of test samples: in floating point, and what all flaws, or one alone, may cost
 ASYMMETRY = "asymmetry of all devices"
 LIMIT = 0.05  # asymmetry of all devices alone that costs as much
 ENDED = 10.0  # points of penalty above which a network does not learn
@@ -82,7 +79,7 @@ class Schedule(NamedTuple):
     batch: int = 16
 
 
-FULL, SHORT = Schedule(60_000, (10, 10, 10), 10_000), Schedule(5_000, (8, 4, 3), 10_000)
+FULL, SHORT = Schedule(60_000, (10, 10, 10), 10_000), Schedule(20_000, (8, 4, 3), 10_000)
 SPECIFIED = Flaws(c2c=0.3, d2d=0.3, bounds=0.3, asymmetry=0.02, converters=True)
 ALONE = {  # by name: the flaw, and its sizes
     ASYMMETRY: ("uneven", (LIMIT, 0.1, 0.2)),
@@ -122,9 +119,7 @@ def spec(flaws: Flaws) -> ChipSpec:
     chip = ChipSpec(device=made, tile=(1024, 512), weights=ReferenceCell(), weight_range=flaws.bound)
     if not flaws.converters:
         return chip
-    full = (
-        LARGEST / (2 * flaws.bound) * chip.v_read * made.window.span
-    )  # amperes: half the window is the largest weight
+    full = LARGEST / (2 * flaws.bound) * chip.v_read * made.window.span  # amperes: half the window, the largest weight
     adc = ADC(bits=ADC_BITS, range=(-full, full), noise=NOISE / (2 * LARGEST))
     return chip.replace(dac=DAC(bits=DAC_BITS, range=(0.0, 1.0)), adc=adc)
 
