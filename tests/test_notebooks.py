@@ -18,10 +18,7 @@ MEASURED = {
 }
 """Measured files that a notebook reads from the folder of real data."""
 
-LONG = ("02-from-measurement-to-accuracy", "03-wires-and-converters", "04-hybrid-training", "05-spiking")
 MNIST = ("04-hybrid-training", "05-spiking")
-RUN = [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in LONG else []) for p in NOTEBOOKS]
-"""The notebooks to run; long ones in `make notebooks`, which CI runs too."""
 
 kernel_starts = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")  # by itself
 
@@ -45,8 +42,9 @@ def test_stored_without_output(path: Path) -> None:
         assert cell.get("execution_count") is None
 
 
+@pytest.mark.slow  # `make notebooks`, which CI runs too
 @kernel_starts
-@pytest.mark.parametrize("path", RUN)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs(path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     files = MEASURED.get(path.stem, ())
     if files or path.stem in MNIST:
@@ -57,6 +55,7 @@ def test_runs(path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Non
     run(path, tmp_path)
 
 
+@pytest.mark.slow
 @kernel_starts
 @pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem in MEASURED], ids=lambda path: path.stem)
 def test_without_its_data_a_notebook_says_how_to_get_them(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 import unittest.mock
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from scipy.sparse.linalg import splu
 
 from cimsim import bench
-from cimsim.bench import reads, wires
+from cimsim.bench import reads, timing, wires
 from cimsim.crossbar.wires import Wires, effective_conductance
 
 
@@ -32,12 +34,20 @@ def test_the_products_of_the_reference_are_those_of_the_layer() -> None:
     np.testing.assert_allclose(whole, x @ w, rtol=1e-4, atol=1e-4)
 
 
-def test_a_case_is_timed_by_turns() -> None:
+def test_a_case_is_timed_by_turns_after_runs_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "SETTLING", 0.0)
+    monkeypatch.setattr(timing, "WARMING", 0.02)
     calls: list[str] = []
-    both = (lambda: calls.append("run"), lambda: calls.append("reference"))
-    case = bench.Case("a", "b", lambda: both, rounds=3)
+
+    def called(name: str) -> None:
+        calls.append(name)
+        time.sleep(0.005)
+
+    case = bench.Case("a", "b", lambda: (lambda: called("run"), lambda: called("reference")), rounds=3)
     found = bench.timed(case)
-    assert calls == ["run", "reference"] * 4
+    turns = [(name, len(list(group))) for name, group in itertools.groupby(calls)]
+    assert [name for name, _ in turns] == ["run", "reference"] * 3
+    assert all(2 <= n <= 5 for _, n in turns)
     assert found.ratio == pytest.approx(found.seconds / found.reference)
 
 
