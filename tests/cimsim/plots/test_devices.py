@@ -334,7 +334,14 @@ def drawn_texts(monkeypatch: pytest.MonkeyPatch) -> list[Text]:
     return found
 
 
-@pytest.mark.parametrize("device", [FULL, *map(dm.load, dm.names())], ids=lambda device: device.name)
+ALWAYS = (FULL.name, "generic-rram", "pcm-joshi-2020", "tio2-strukov-2008")  # the others in `make slow`
+CARDS = [
+    pytest.param(card, id=card.name, marks=[] if card.name in ALWAYS else [pytest.mark.slow])
+    for card in (FULL, *map(dm.load, dm.names()))
+]
+
+
+@pytest.mark.parametrize("device", CARDS)
 def test_every_card_renders_with_nothing_overlapping(device: Device, drawn_texts: list[Text]) -> None:
     figure = device_card(device)
     FigureCanvasAgg(figure).draw()
