@@ -104,6 +104,9 @@ class TileSheet:
 
 
 def _flat(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays one after the other; a single one as it lies in memory."""
+    if len(arrays) == 1:
+        return arrays[0].reshape(-1)
     return np.concatenate([x.reshape(-1) for x in arrays]) if arrays else NOTHING
 
 

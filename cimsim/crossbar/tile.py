@@ -1,6 +1,6 @@
 """One place in the grid of a matrix: its arrays of cells, their wires, and the currents they give.
 
-Noise enters here and nowhere above: `Tile.current` is the only place where cells are read.
+What cells deliver, and how it varies from read to read, is made here and nowhere above: `signals` and `variance`.
 """
 
 from __future__ import annotations

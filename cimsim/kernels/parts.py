@@ -94,6 +94,8 @@ _LIMIT = _BlasLimit()
 
 @cache
 def _controller() -> Any:
+    """Of every BLAS there is: that of SciPy too, which compiled loops call, is found only once it is loaded."""
+    import scipy.linalg.cython_blas  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

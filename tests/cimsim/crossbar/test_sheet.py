@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -144,5 +147,28 @@ def test_a_sheet_is_laid_out_for_many_samples_and_then_kept() -> None:
     matrix.matmul(inputs(reader.LEAST_FOR_SHEET), draws())
     kept = matrix._reader._sheet
     assert isinstance(kept, TileSheet)
-    matrix.matmul(inputs(3), draws())
+    matrix.matmul(inputs(reader.LEAST_FOR_SHEET), draws())
     assert matrix._reader._sheet is kept
+
+
+def test_few_samples_are_read_alike_whatever_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = made(adc=ADC(bits=6))
+    matrix.matmul(inputs(reader.LEAST_FOR_SHEET), draws())
+    monkeypatch.delattr(TileSheet, "add")
+    np.testing.assert_array_equal(matrix.matmul(inputs(5), draws()), made(adc=ADC(bits=6)).matmul(inputs(5), draws()))
+
+
+def test_every_blas_is_on_one_thread_while_parts_run() -> None:
+    """That of compiled loops too, which is loaded late: in a process that has not read anything before."""
+    code = (
+        "from threadpoolctl import threadpool_info\n"
+        "from cimsim.bench import reads\n"
+        "from cimsim.kernels import parts\n"
+        "with parts._LIMIT.held():\n"
+        "    chip, x = reads.chip_of_a_layer(noisy=False)\n"
+        "    chip.matmul(0, x)\n"
+        "    print({p['num_threads'] for p in threadpool_info() if p['user_api'] == 'blas'})\n"
+    )
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.strip() == "{1}"
