@@ -1,7 +1,7 @@
 """The few inner loops that decide the speed of a chip, in three forms with the same names.
 
 `cpu` holds compiled loops for NumPy arrays, `gpu` kernels for CuPy arrays; `plain` the same in array functions, for any
-other library.
+other library. `read_tiles` is in `cpu` alone: elsewhere tiles are read one by one.
 """
 
 from __future__ import annotations

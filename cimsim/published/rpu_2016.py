@@ -4,8 +4,8 @@ Gokmen and Vlasov, Front. Neurosci. 10, 333 (2016), a simulation study. Its spec
 flaw, and with one flaw at a time, at the size that the paper allows it or well beyond. The paper trains on 60,000
 images, 30 times each; here it is fewer images, fewer times (`SHORT`; `FULL` is the whole schedule), so that errors are
 larger. What acts on every pulse shows its penalty all the same: an asymmetry of all devices costs the more the larger
-it is, and so do its spread, strong noise of pulses and tight bounds. A spread of steps and bounds helps at this length,
-where weights start small and learn sooner once spread: of what it costs a long training this says nothing.
+it is, and so do its spread, strong noise of pulses and tight bounds. What coarse steps and a spread of bounds cost a
+long training does not show at this length.
 Samples are read in small batches, and their pulses sent one sample after the other, with chances managed as in the
 authors' later work (Gokmen, Onen and Haensch, Front. Neurosci. 11, 538 (2017)). The error comes back through the
 weights as they are.
