@@ -57,9 +57,7 @@ class Reader:
         """What all reads add up to, as outputs; `rows` None takes the mean over reads."""
         unit, shape = scale.full * self.side.unit, (self.side.sensed[-1].stop, len(x))
         y = np.empty_like(x, np.float32, shape=shape).T  # columns whole in memory, as kernels want them
-        sheet = (
-            self._sheet if len(x) >= LEAST_FOR_SHEET else None
-        )  # whatever was read before: BLAS may differ in rounding
+        sheet = self._sheet if len(x) >= LEAST_FOR_SHEET else None
 
         def part(start: int, stop: int) -> None:
             y[start:stop] = 0

@@ -92,6 +92,11 @@ class _BlasLimit:
 _LIMIT = _BlasLimit()
 
 
+def limit_blas(threads: int) -> None:
+    """No more threads of any BLAS than these from now on, in this process."""
+    _controller().limit(limits=threads, user_api="blas")
+
+
 @cache
 def _controller() -> Any:
     """Of every BLAS there is: that of SciPy too, which compiled loops call, is found only once it is loaded."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 
 from cimsim.chip import ChipSpec, program
-from cimsim.kernels.parts import available_cores
+from cimsim.kernels.parts import available_cores, limit_blas
 from cimsim.network.evaluate import accuracy
 from cimsim.network.network import Network
 
@@ -145,11 +145,5 @@ def on_all_cores(work: Callable[..., Found], jobs: Sequence[tuple[Any, ...]]) ->
     if cores < 2:
         yield from (work(*job) for job in jobs)
         return
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), _on_one_thread) as pool:
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), limit_blas, (1,)) as pool:
         yield from pool.map(work, *zip(*jobs, strict=True))
-
-
-def _on_one_thread() -> None:
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)

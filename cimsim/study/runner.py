@@ -19,7 +19,7 @@ import numpy as np
 
 from cimsim import datasets
 from cimsim.chip import program
-from cimsim.kernels.parts import available_cores
+from cimsim.kernels.parts import available_cores, limit_blas
 from cimsim.learning.offchip import Training, train
 from cimsim.network.evaluate import accuracy
 from cimsim.network.network import Network
@@ -256,10 +256,8 @@ _bench: Bench | None = None  # of a worker process, set once when it starts
 
 def _start_worker(bench: Bench, workers: int) -> None:
     """A worker does not outlive its parent, and takes its share of the cores."""
-    from threadpoolctl import threadpool_limits
-
     global _bench
-    threadpool_limits(max(1, available_cores() // workers))
+    limit_blas(max(1, available_cores() // workers))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _bench = bench
 
