@@ -16,6 +16,7 @@ from cimsim.published.base import Published, Row
 def published(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The system to run; none lists them.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A minute at most: less data, fewer repeats.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="As long a training as the paper's: hours.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Directory of CSV and PNG [default: results/published].")
     ] = None,
@@ -31,8 +32,8 @@ def published(
     from cimsim.published.files import ready, write
 
     system, folder = systems.load(name), ready(out or Path("results") / "published")
-    effort = systems.Effort(quick, seed, (lambda line: None) if quiet else lambda line: print(line, file=sys.stderr))
-    result = system.run(effort)
+    say = (lambda line: None) if quiet else lambda line: print(line, file=sys.stderr)
+    result = system.result(systems.Effort(quick, seed, say, whole))
     files = write(system, result, folder)
     if not quiet:
         typer.echo(f"\n{system.title}\n{system.source}\n")

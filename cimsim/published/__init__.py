@@ -31,13 +31,15 @@ def load(name: str) -> Published:
     return system
 
 
-def run(name: str, *, quick: bool = False, seed: int = 0, progress: bool = False) -> Result:
+def run(name: str, *, quick: bool = False, whole: bool = False, seed: int = 0, progress: bool = False) -> Result:
     """Run a system: minutes, or less than one with `quick`, which makes do with less data and fewer repeats.
 
+    `whole` trains for as long as the paper where that takes hours (`Published.shortened`).
+
     Long ones work in several processes: in a script, call this below `if __name__ == "__main__":`. Raises `InputError`
-    for an unknown name or data that are not there.
+    for an unknown name, data that are not there, or `whole` where a run is as long as the paper's already.
     """
-    return load(name).run(Effort(quick, seed, print if progress else _silent))
+    return load(name).result(Effort(quick, seed, print if progress else _silent, whole))
 
 
 def _silent(line: str) -> None:

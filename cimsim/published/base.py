@@ -14,6 +14,7 @@ from cimsim.chip import ChipSpec, program
 from cimsim.kernels.parts import available_cores, limit_blas
 from cimsim.network.evaluate import accuracy
 from cimsim.network.network import Network
+from device_models.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,11 +101,19 @@ class Result:
 
 @dataclass(frozen=True)
 class Effort:
-    """How a system is run: `quick` for a minute at most, `seed` for every draw, `say` for lines of progress."""
+    """How a system is run.
+
+    Attributes:
+        quick: for a minute at most.
+        seed: of every draw.
+        say: takes lines of progress.
+        whole: for as long as the paper trains, hours; of the systems that are `Published.shortened` alone.
+    """
 
     quick: bool = False
     seed: int = 0
     say: Callable[[str], None] = print
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,12 +125,23 @@ class Published:
         title: what it is, in a line.
         source: the paper.
         run: makes the result.
+        shortened: whether it trains for less long than the paper, unless it is run whole.
     """
 
     name: str
     title: str
     source: str
     run: Callable[[Effort], Result]
+    shortened: bool = False
+
+    def result(self, effort: Effort) -> Result:
+        """What it gives by an effort that it knows; raises `InputError` for another."""
+        where, remedy = f"{self.name}, whole run", "leave --whole out"
+        if effort.whole and not self.shortened:
+            raise InputError(where, "must be of a system that is shortened", "one that is not", remedy)
+        if effort.whole and effort.quick:
+            raise InputError(where, "must not be quick as well", "both", remedy)
+        return self.run(effort)
 
 
 def mean_accuracy(

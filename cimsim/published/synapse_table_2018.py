@@ -274,7 +274,7 @@ def _rounded(w: np.ndarray, steps: float) -> np.ndarray:
 def run(effort: Effort) -> Result:
     """Every device by both conventions."""
     sizes, samples = ((3_000, 500), 20_000) if effort.quick else ((60_000, 10_000), SAMPLES)
-    lengths = dict.fromkeys(SAMPLES_HERE, 300) if effort.quick else SAMPLES_HERE
+    lengths = _lengths(effort)
     data = images(*sizes)
     effort.say(f"learning in software, {samples} samples")
     net = software(data[0], data[1], samples, effort.seed)
@@ -286,6 +286,13 @@ def run(effort: Effort) -> Result:
         rows += _rows(name, how, [course[-1] for course in drawn], written, lengths[how])
     curves = tuple(_course(courses, length, how) for how, length in lengths.items())
     return Result("synapse-table-2018", tuple(rows), curves)
+
+
+def _lengths(effort: Effort) -> dict[str, int]:
+    """Samples of an online training by each convention."""
+    if effort.quick or effort.whole:
+        return dict.fromkeys(SAMPLES_HERE, 300 if effort.quick else SAMPLES)
+    return SAMPLES_HERE
 
 
 def _learned(
@@ -348,4 +355,5 @@ SYSTEM = Published(
     "Online and offline learning of digits with seven analogue synapses",
     "P.-Y. Chen, X. Peng and S. Yu, IEEE TCAD 37, 3067 (2018)",
     run,
+    shortened=True,
 )

@@ -65,6 +65,18 @@ def test_results_that_could_not_be_kept_are_not_computed(tmp_path: Path):
     assert "dies" not in run.output
 
 
+@pytest.mark.parametrize(
+    ("name", "quick", "said"),
+    [
+        ("letters-2015", False, "letters-2015, whole run: must be of a system that is shortened"),
+        ("rpu-2016", True, "rpu-2016, whole run: must not be quick as well, got both; leave --whole out"),
+    ],
+)
+def test_only_what_is_shortened_runs_whole(name: str, quick: bool, said: str):
+    with pytest.raises(InputError, match=said):
+        published.run(name, quick=quick, whole=True)
+
+
 def test_an_unknown_system_is_named_with_those_there_are():
     with pytest.raises(InputError, match="must be the name of a published system"):
         published.load("cnn-1820")
