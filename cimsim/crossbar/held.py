@@ -47,9 +47,14 @@ def held_product(matrix: AnalogMatrix | Replicas, x: Array, *, back: bool = Fals
 def held_lines(matrix: AnalogMatrix, lines: Sequence[int]) -> Array:
     """The weights that the cells of some word lines hold, `(lines, n_out)`: the product with inputs of 1 to one each.
 
-    For matrices whose outputs are held (`holds_outputs`).
+    For matrices whose outputs are held (`holds_outputs`); lines by number, in rising order.
     """
-    height, across = matrix.rows[0].stop, range(len(matrix.columns))
-    rows = [[matrix.tiles[line // height, c].signals[line % height] for c in across] for line in lines]
     scale = np.float32(matrix.weight_scale / matrix.design.device.window.span)
-    return np.stack([row[0] if len(row) == 1 else np.concatenate(row) for row in rows]) * scale
+    if len(matrix.tiles) == 1:
+        return matrix.tiles[0, 0].signals[lines] * scale
+    height, across = matrix.rows[0].stop, range(len(matrix.columns))
+    rows = []
+    for r in sorted({line // height for line in lines}):
+        within = [line % height for line in lines if line // height == r]
+        rows.append(np.concatenate([matrix.tiles[r, c].signals[within] for c in across], axis=1))
+    return np.concatenate(rows) * scale

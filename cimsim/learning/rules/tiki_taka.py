@@ -79,7 +79,7 @@ class TikiTaka(PulseRule):
         if a.batches % self.every:
             return step.matrix, sent
         lines = self._turn(a, step.matrix.shape[0])
-        matrix, more = step.pulse(self._transferred(a, step, lines), rows=lines)
+        matrix, more = step.pulse(self._transferred(a, step, lines), rows=np.array(lines, np.int32))
         return matrix, sent + more
 
     def check(self, matrix: AnalogMatrix) -> None:
@@ -97,27 +97,25 @@ class TikiTaka(PulseRule):
             got = f"pulses that cancel at {share:.0%} of the window of '{device.name}'"
             raise InputError("TikiTaka", rule, got, "choose another rule or device")
 
-    def _turn(self, a: Auxiliary, rows: int) -> np.ndarray:
+    def _turn(self, a: Auxiliary, rows: int) -> list[int]:
         """The numbers of the word lines whose turn it is, rising."""
-        turn = (a.line + np.arange(min(self.lines, rows))) % rows
-        a.line = int(turn[-1] + 1) % rows
-        return np.sort(turn).astype(np.int32)
+        first, a.line = a.line, (a.line + min(self.lines, rows)) % rows
+        return sorted((first + k) % rows for k in range(min(self.lines, rows)))
 
-    def _transferred(self, a: Auxiliary, step: Step, lines: np.ndarray) -> Array:
-        """Read some lines of A: pulses `(lines, columns)` for the weights."""
-        turn = lines.tolist()  # lists index arrays of any library
+    def _transferred(self, a: Auxiliary, step: Step, lines: list[int]) -> Array:
+        """Pulses `(lines, columns)` for the weights by what some lines of A hold; lists index arrays of any library."""
         if holds_outputs(a.matrix):
-            read = held_lines(a.matrix, turn)
+            read = held_lines(a.matrix, lines)
         else:
-            chosen = np.zeros_like(step.x, shape=(len(turn), step.matrix.shape[0]))
-            chosen[list(range(len(turn))), turn] = 1
+            chosen = np.zeros_like(step.x, shape=(len(lines), step.matrix.shape[0]))
+            chosen[list(range(len(lines))), lines] = 1
             read = a.matrix.matmul(chosen, Draws(step.streams.at("transfer"), a.matrix.tiles[0, 0].signals))
         worth = self.transfer / step.weight_step
         if self.version == 1:
             return pulse_kernels_for(read).rounded(read, worth, MOST, step.streams.at("transfer"))
-        owed = a.hidden[turn] + worth * read
-        n = np.clip(np.trunc(owed), -1, 1).astype(np.int64)
-        a.hidden[turn] = owed - n
+        owed = a.hidden[lines]
+        n = pulse_kernels_for(owed).whole_steps(owed, read, -worth, 1.0, 1)
+        a.hidden[lines] = owed
         return n
 
 
