@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cimsim.cli.console import app, print_table
+from cimsim.published import tables
 from cimsim.published.base import Published, Row
 
 
@@ -22,6 +23,9 @@ def published(
     ] = None,
     seed: Annotated[int, typer.Option(help="Fixes every draw.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Run nothing: print the table of the CSV there is as Markdown.")
+    ] = False,
 ) -> None:
     """Run a published system and print paper | here | difference; without a name, list them."""
     from cimsim import published as systems
@@ -31,7 +35,11 @@ def published(
         return
     from cimsim.published.files import ready, write
 
-    system, folder = systems.load(name), ready(out or Path("results") / "published")
+    system, folder = systems.load(name), out or Path("results") / "published"
+    if markdown:
+        typer.echo(tables.markdown(tables.stored(name, folder)))
+        return
+    ready(folder)
     say = (lambda line: None) if quiet else lambda line: print(line, file=sys.stderr)
     result = system.result(systems.Effort(quick, seed, say, whole))
     files = write(system, result, folder)
@@ -48,5 +56,5 @@ def _entry(system: Published) -> dict[str, str]:
 def _printed(row: Row) -> dict[str, str]:
     """A row of the table as text."""
     figures = {"paper": row.paper, "here": row.here, "difference": row.difference}
-    shown = {key: "-" if value is None else f"{value:.4g}" for key, value in figures.items()}
+    shown = {key: tables.figure(value) for key, value in figures.items()}
     return {"quantity": row.quantity, **shown, "unit": row.unit, "how": row.how, "note": row.note}

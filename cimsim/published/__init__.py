@@ -15,7 +15,7 @@ from device_models.errors import InputError, suggestion
 
 __all__ = ["Curve", "Effort", "Published", "Result", "Row", "load", "names", "run"]
 
-_SHARED = ("base", "files")  # modules here that are no system
+_SHARED = ("base", "files", "tables")  # modules here that are no system
 
 
 def names() -> list[str]:

@@ -97,7 +97,7 @@ def run(effort: Effort) -> Result:
         effort.say(f"spread of devices {spread}")
         spreads.append(epochs(spread, START, dies))
     for start in STARTS:
-        effort.say(f"start at {start * 1e6:.0f} uS")
+        effort.say(f"start at {start * 1e6:.0f} µS")
         starts.append(epochs(FITTED_SPREAD, start, dies))
     courses = {f"die {k}": train(fabricated(FITTED_SPREAD, START, k), k) for k in dies[:6]}
     return Result("letters-2015", _rows(fitted, spreads, starts), _curves(spreads, starts, courses))
@@ -121,7 +121,7 @@ def _rows(fitted: np.ndarray, spreads: Sequence[np.ndarray], starts: Sequence[np
             "epochs",
             note="a pulse crosses up to two thirds of the window",
         ),
-        Row("start with the fewest epochs", START * 1e6, STARTS[fewest] * 1e6, "uS", note=there),
+        Row("start with the fewest epochs", START * 1e6, STARTS[fewest] * 1e6, "µS", note=there),
         Row("memristors", 60.0, cells, "", "given"),
     )
 
@@ -145,7 +145,7 @@ def _curves(
             lines(SPREADS, spreads),
             {"mean": ([FITTED_SPREAD], [EPOCHS])},
         ),
-        Curve("start", "conductance at the start (uS)", "epochs", lines(microsiemens, starts)),
+        Curve("start", "conductance at the start (µS)", "epochs", lines(microsiemens, starts)),
     )
 
 
