@@ -54,6 +54,7 @@ _INCHES = 0.075  # of a letter below an axis
 _NARROW = 6  # letters between names below which these stand upright
 _MANY = 12  # ticks that fit below an axis with words
 _DECADES = 1000.0  # positive values that span this factor get a logarithmic axis
+_DOUBLINGS = 8.0  # so do powers of two times the smallest that span this one, in base 2
 _FLOAT = "float network"
 _TIMES = ("inference.age",)
 _UNITS = {"y": 3.156e7, "d": 86400.0, "h": 3600.0, "min": 60.0}  # seconds
@@ -92,7 +93,8 @@ def sweep(
 
     Args:
         table: a tidy table, of `cimsim.sweep` or a study's results.csv.
-        x: numbers, on a logarithmic axis if they span three decades, or text, in order of appearance.
+        x: numbers, on a logarithmic axis if they span three decades or double from one to the next (1, 2, 4, 8), or
+            text, in order of appearance.
         y: numbers.
         hue: one line for each value of this column.
         ax: where to draw; None makes new axes.
@@ -159,6 +161,8 @@ class _Ticks(NamedTuple):
             names = list(dict.fromkeys(values.astype(str)))
             return cls(names, "linear", np.arange(len(names)))
         found = np.unique(values.to_numpy(dtype=np.float64))
+        if _doubled(found):
+            return cls(None, "log2", found)
         positive = found[found > 0]
         if not len(positive) or found[0] < 0 or positive[-1] < _DECADES * positive[0]:
             return cls(None, "linear", found)
@@ -175,6 +179,9 @@ class _Ticks(NamedTuple):
             ax.set_xlim(-0.5, len(self.names) - 0.5)
         elif self.scale == "symlog":  # the smallest positive value starts the logarithmic part, 0 lies one step before
             ax.set_xscale("symlog", linthresh=self.values[1], linscale=0.5)
+        elif self.scale == "log2":
+            ax.set_xscale("log", base=2)
+            ax.set_xticks(self.values, [f"{v:g}" for v in self.values])
         else:
             ax.set_xscale(self.scale)
             if self.scale == "linear" and (self.values % 1 == 0).all():
@@ -182,6 +189,14 @@ class _Ticks(NamedTuple):
         if in_time and self.scale != "linear" and len(self.values) <= _MANY:
             ax.set_xticks(self.values, [duration(t) for t in self.values])
             ax.set_xticks([], minor=True)
+
+
+def _doubled(values: np.ndarray) -> bool:
+    """Whether sorted values are the smallest one times powers of two, as steps and sizes often are."""
+    if values[0] <= 0 or values[-1] < _DOUBLINGS * values[0]:
+        return False
+    powers = np.log2(values / values[0])
+    return bool(np.allclose(powers, np.round(powers), rtol=0, atol=1e-9))
 
 
 def _line(ax: Axes, part: pd.DataFrame, x: str, y: str, *, ticks: _Ticks, shift: float, **look: Any) -> None:

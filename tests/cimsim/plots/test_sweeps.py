@@ -95,6 +95,30 @@ def test_the_axis_is_logarithmic_from_three_decades_on(ax: Axes, x: list[float],
     assert ax.get_xscale() == scale
 
 
+@pytest.mark.parametrize(
+    ("x", "marks"),
+    [
+        ([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"]),
+        ([16, 64, 1024], ["16", "64", "1024"]),
+        ([0.05, 0.1, 0.2, 0.4], ["0.05", "0.1", "0.2", "0.4"]),
+    ],
+)
+def test_doubled_values_lie_at_equal_distances_and_are_the_marks(ax: Axes, x: list[float], marks: list[str]) -> None:
+    plots.sweep(table(x), "x", "accuracy", ax=ax)
+    ax.figure.draw_without_rendering()
+    at = ax.transData.transform([(v, 0.5) for v in x])[:, 0]
+    np.testing.assert_allclose(np.diff(at) / np.diff(np.log2(x)), (at[-1] - at[0]) / np.log2(x[-1] / x[0]))
+    np.testing.assert_allclose(ax.get_xticks(), x)
+    assert [t.get_text() for t in ax.get_xticklabels()] == marks
+    assert not len(ax.get_xticks(minor=True))
+
+
+@pytest.mark.parametrize("x", [[1, 2, 4], [0, 1, 2, 4, 8], [1, 2, 3, 4, 8], [2, 3, 4, 5, 6, 8], [8]])
+def test_few_doublings_or_others_between_them_keep_a_linear_axis(ax: Axes, x: list[int]) -> None:
+    plots.sweep(table(x), "x", "accuracy", ax=ax)
+    assert ax.get_xscale() == "linear"
+
+
 @pytest.mark.parametrize(("x", "whole"), [([2, 3, 4], True), ([0.0, 5.0, 20.0], True), ([0.1, 0.2, 0.3], False)])
 def test_whole_numbers_have_whole_marks(ax: Axes, x: list[float], whole: bool) -> None:
     plots.sweep(table(x), "x", "accuracy", ax=ax)
