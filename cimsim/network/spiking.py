@@ -107,33 +107,37 @@ def _without_neurons(layers: Sequence[int | LayerSpec], image: Sequence[int] | N
     """The layers with weights and the pools."""
     if image is None:
         return _fully_connected(layers, seed)
-    specs = [spec for spec in layers if isinstance(spec, LayerSpec)]
-    if len(specs) < len(layers):
-        raise _not_sizes(layers)
-    made = chain(check_image("snn.image", tuple(image)), specs, seed)
+    made = chain(check_image("snn.image", tuple(image)), layers, seed, "snn")
     for i, layer in enumerate(made):
         if isinstance(layer, tuple(ACTIVATIONS.values())):
             remedy = "leave it out, neurons are put in by themselves"
-            raise InputError(f"snn.layers[{i}]", "must have weights or be a pool", specs[i], remedy)
+            raise InputError(f"snn.layers[{i}]", "must have weights or be a pool", layers[i], remedy)
     return made
 
 
 def _fully_connected(layers: Sequence[int | LayerSpec], seed: int) -> Sequence[Layer]:
     """Layers by their numbers of neurons, inputs first."""
-    sizes = [n for n in layers if isinstance(n, int | np.integer)]
+    if len(layers) < 2:
+        raise InputError("snn.layers", "must be two or more, inputs first", len(layers), "for digits, [64, 32, 10]")
+    first, *rest = map(_neurons, range(len(layers)), layers)
+    sizes = [n for n in (first, *rest) if isinstance(n, int)]
     if len(sizes) == len(layers):
         return mlp(sizes, seed=seed).weighted
-    first, *rest = layers
-    fitting = [n for n in rest if isinstance(n, Recurrent | int | np.integer)]
-    specs = [n if isinstance(n, Recurrent) else Linear(int(n)) for n in fitting]
-    if not isinstance(first, int | np.integer) or first < 1 or len(specs) < len(rest):
-        raise _not_sizes(layers)
-    return chain((int(first), 1, 1), specs, seed)
+    return chain((sizes[0], 1, 1), [n if isinstance(n, Recurrent) else Linear(n) for n in rest], seed, "snn")
 
 
-def _not_sizes(layers: Sequence[int | LayerSpec]) -> InputError:
-    rule = "must be integers (or Recurrent layers behind the first), or with an image layers by their sizes"
-    return InputError("snn.layers", rule, [type(a).__name__ for a in layers], "neurons are put in by themselves")
+def _neurons(i: int, n: int | LayerSpec) -> int | Recurrent:
+    """A number of neurons, or behind the first a layer of them that feeds back."""
+    if isinstance(n, int | np.integer) and n > 0:
+        return int(n)
+    if i and isinstance(n, Recurrent):
+        return n
+    rule, remedy = "must be an integer above 0", "for digits, [64, 32, 10]"
+    if isinstance(n, Linear):
+        remedy = f"write {n.outputs}"
+    elif isinstance(n, LayerSpec):
+        remedy = "put the number of inputs first" if isinstance(n, Recurrent) else "give the image as well"
+    raise InputError(f"snn.layers[{i}]", rule + " or a Recurrent layer" * bool(i), n, remedy)
 
 
 def _output(readout: str, neurons: Spiking) -> tuple[Layer, Layer]:

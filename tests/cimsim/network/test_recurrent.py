@@ -218,9 +218,17 @@ def test_other_array_libraries_run_and_train_it() -> None:
             lambda: cnn((1, 2, 2), [Recurrent(3)]),
             r"layers\[0\]: must have the steps of the network's code, .* with snn",
         ),
-        (lambda: snn([Recurrent(3), 2]), r"snn\.layers: must be integers \(or Recurrent"),
-        (lambda: snn([4, Linear(3), 2]), r"snn\.layers: must be integers \(or Recurrent"),
-        (lambda: snn([0, Recurrent(3)]), r"snn\.layers: must be integers \(or Recurrent"),
+        (lambda: snn([Recurrent(3), 2]), r"snn\.layers\[0\]: must be an integer above 0, got Recurrent\(outputs=3\);"),
+        (
+            lambda: snn([4, Linear(3), 2]),
+            r"snn\.layers\[1\]: must be an integer above 0 or a Recurrent layer, got Linear\(outputs=3\); write 3",
+        ),
+        (lambda: snn([4, Conv(3, kernel=2), 2]), r"snn\.layers\[1\]: must be .* got Conv.*; give the image as well"),
+        (lambda: snn([0, Recurrent(3)]), r"snn\.layers\[0\]: must be an integer above 0, got 0"),
+        (
+            lambda: snn([4, Recurrent(3), 0]),
+            r"snn\.layers\[2\]: must be an integer above 0 or a Recurrent layer, got 0;",
+        ),
     ],
 )
 def test_bad_input_is_named(make: Callable[[], object], sentence: str) -> None:

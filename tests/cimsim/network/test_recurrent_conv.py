@@ -205,9 +205,9 @@ def test_other_array_libraries_run_and_train_it() -> None:
         ),
         (
             lambda: snn([RecurrentConv(3, kernel=2), Linear(2)], image=(1, 4, 4)),
-            r"cnn\.layers\[0\]: RecurrentConv2d\.kernel: must have odd sides",
+            r"snn\.layers\[0\]: RecurrentConv2d\.kernel: must have odd sides",
         ),
-        (lambda: snn([16, RecurrentConv(3, kernel=3)]), r"snn\.layers: must be integers \(or Recurrent"),
+        (lambda: snn([16, RecurrentConv(3, kernel=3)]), r"snn\.layers\[1\]: must be .*; give the image as well"),
     ],
 )
 def test_bad_input_is_named(make: Callable[[], object], sentence: str) -> None:

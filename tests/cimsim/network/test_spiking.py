@@ -116,7 +116,20 @@ def test_gradients_reach_every_layer(readout: str) -> None:
         (lambda: snn([20, 3], surrogate="arctan"), r"snn\.surrogate: must be a Surrogate"),  # type: ignore[arg-type]
         (lambda: activity(snn([20, 3]), X[:0]), "x: must hold at least one sample, got none"),
         (lambda: snn([20, 3]).layers[1].forward(X[:5]), "Spiking: must be given samples of 16 vectors each, got 5"),
-        (lambda: snn([Linear(3)]), r"snn\.layers: must be integers"),
+        (lambda: snn([Linear(3)]), r"snn\.layers: must be two or more, inputs first, got 1"),
+        (lambda: snn([20, 3.5]), r"snn\.layers\[1\]: must be an integer above 0 or a Recurrent layer, got 3\.5"),  # type: ignore[list-item]
+        (
+            lambda: snn([Conv(2, kernel=3), 10], image=(1, 4, 4)),
+            r"snn\.layers\[1\]: must be a layer .*; write Linear\(10\)",
+        ),
+        (
+            lambda: snn([Conv(2, kernel=3), "relu", Linear(3)], image=(1, 4, 4)),  # type: ignore[list-item]
+            r"snn\.layers\[1\]: must have weights or be a pool, got relu; leave it out",
+        ),
+        (
+            lambda: snn([Conv(2, kernel=3), Conv(2, kernel=5)], image=(1, 4, 4)),
+            r"snn\.layers\[1\]: Conv2d\.kernel: must fit into the image of 2 x 2, got 5 x 5",
+        ),
         (lambda: snn([20, 3]).forward(X[:, :5]), r"x: must have 20 features per sample, got shape \(6, 5\)"),
         (lambda: snn([20, 3]).forward(2 * X), "x: must lie between 0 and 1"),
         (lambda: snn([20, 3], code=Given(steps=4)).forward(np.full((1, 4, 20), 0.5)), "spikes: must be 0 or 1"),

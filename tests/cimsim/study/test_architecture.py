@@ -126,6 +126,11 @@ def test_networks_that_differ_after_training_only_are_trained_once(
             "network.layers[1]: must have weights or be a pool, got Activation(function='relu'); leave it out",
         ),
         (
+            {"layers": [cim.RecurrentConv(2, kernel=4)], "activation": "spiking"},
+            64,
+            "network.layers[0]: RecurrentConv2d.kernel: must have odd sides",
+        ),
+        (
             {"layers": [cim.MaxPool(9)]},
             64,
             "network.layers[0]: MaxPool2d.kernel: must fit into the image of 8 x 8, got 9 x 9",
