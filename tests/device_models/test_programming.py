@@ -180,6 +180,19 @@ def test_a_target_at_the_end_of_the_window_scatters_as_one_inside() -> None:
         assert at_end.pulses.mean() == pytest.approx(inside.pulses.mean(), rel=0.05)
 
 
+@pytest.mark.parametrize(("target", "tolerance"), [(1, 1), (1, 2.5), (0, 1)])
+def test_accepted_cells_near_0_land_in_a_mirrored_normal(target: float, tolerance: float) -> None:
+    """No landing is below 0, and none piles up at 0, where a tolerance as large as the target would accept it."""
+    law = WriteVerify(error=SpanError(error=0.05), tolerance=tolerance * 1e-6, max_pulses=1000)
+    mirrored, end = stats.foldnorm(target / 5).cdf, (target + tolerance) / 5
+    written = write(law, at(target))
+    assert not written.failed.any()
+    assert len(np.unique(written.g)) == N
+    below = float(mirrored(max(target - tolerance, 0) / 5))
+    assert written.pulses.mean() == pytest.approx(1 / (mirrored(end) - below), rel=0.05)
+    assert_distributed(written.g / 5e-6, lambda z: (mirrored(z) - below) / (mirrored(end) - below))
+
+
 def test_without_error_one_pulse_is_enough() -> None:
     target = np.linspace(0, 100e-6, 11)
     written = write(WriteVerify(error=SpanError(error=0.0), tolerance=0.0), target)
