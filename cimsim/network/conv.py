@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from cimsim.network.images import ImageLayer, Shape, Sides, as_pair, check_fit, check_image, check_sides, times
-from cimsim.network.layers import Product, Weighted, as_floats
+from cimsim.network.layers import Product, Weighted
 from cimsim.network.patches import Patches
 from device_models.errors import InputError
 from device_models.window import Array
@@ -47,9 +47,7 @@ class Conv2d(ImageLayer, Weighted):
     groups: int = 1
 
     def __post_init__(self) -> None:
-        weight = as_floats(self.weight)
-        object.__setattr__(self, "weight", weight)
-        object.__setattr__(self, "bias", as_floats(self.bias).astype(weight.dtype, copy=False))
+        super().__post_init__()
         object.__setattr__(self, "in_shape", check_image("Conv2d.in_shape", self.in_shape))
         for name, least in (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
             object.__setattr__(self, name, check_sides(f"Conv2d.{name}", getattr(self, name), least))
@@ -171,13 +169,11 @@ def check_groups(groups: int, channels_in: int, channels_out: int) -> None:
 
 
 def _check_weights(layer: Conv2d) -> None:
-    weight, bias, rows = layer.weight.shape, layer.bias.shape, layer.patches.rows
+    weight, rows = layer.weight.shape, layer.patches.rows
     if len(weight) != 2 or weight[0] != rows or weight[1] == 0:
         rule = f"must be a matrix of {rows} rows, channels_in * kernel height * kernel width"
         raise InputError("Conv2d.weight", rule, f"shape {weight}", "Conv2d.from_kernels takes four-dimensional kernels")
-    if bias != weight[1:]:
-        rule = f"must hold one value per output channel, shape {weight[1:]}"
-        raise InputError("Conv2d.bias", rule, f"shape {bias}", "the weight's second axis is the output channel")
+    layer.check_bias("output channel")
     check_groups(layer.groups, layer.in_shape[0], weight[1])
 
 

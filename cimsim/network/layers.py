@@ -66,6 +66,22 @@ class Weighted(Layer):
     weight: Array
     bias: Array
 
+    def __post_init__(self) -> None:
+        """Weights as floats, biases in the same precision."""
+        weight = as_floats(self.weight)
+        object.__setattr__(self, "weight", weight)
+        object.__setattr__(self, "bias", as_floats(self.bias).astype(weight.dtype, copy=False))
+
+    def check_bias(self, output: str = "output") -> None:
+        """Raise `InputError` unless there is a bias for each column of the weights, an `output`."""
+        shape = self.weight.shape[1:]
+        if self.bias.shape != shape:
+            rule, remedy = (
+                f"must hold one value per {output}, shape {shape}",
+                f"the weight's second axis is the {output}",
+            )
+            raise InputError(f"{type(self).__name__}.bias", rule, f"shape {self.bias.shape}", remedy)
+
     @property
     @abc.abstractmethod
     def n_in(self) -> int:
@@ -151,10 +167,11 @@ class Dense(Weighted):
     bias: Array
 
     def __post_init__(self) -> None:
-        weight = as_floats(self.weight)
-        object.__setattr__(self, "weight", weight)
-        object.__setattr__(self, "bias", as_floats(self.bias).astype(weight.dtype, copy=False))
-        _check_shapes(self.weight.shape, self.bias.shape)
+        super().__post_init__()
+        if self.weight.ndim != 2 or 0 in self.weight.shape:
+            rule = "must be a matrix (n_in, n_out)"
+            raise InputError("Dense.weight", rule, f"shape {self.weight.shape}", "reshape it")
+        self.check_bias()
 
     def __repr__(self) -> str:
         return f"Dense({self.n_in} -> {self.n_out})"
@@ -258,11 +275,3 @@ def as_floats(x: Array) -> Array:
     """The array as it is if float32 or float64, else as float32."""
     x = x if is_array(x) else np.asarray(x)
     return x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
-
-
-def _check_shapes(weight: tuple[int, ...], bias: tuple[int, ...]) -> None:
-    if len(weight) != 2 or 0 in weight:
-        raise InputError("Dense.weight", "must be a matrix (n_in, n_out)", f"shape {weight}", "reshape it")
-    if bias != weight[1:]:
-        rule = f"must hold one value per output, shape {weight[1:]}"
-        raise InputError("Dense.bias", rule, f"shape {bias}", "the weight's second axis is the output")

@@ -21,7 +21,7 @@ from cimsim.kernels import membrane_plain
 from cimsim.kernels.laws import Membrane
 from cimsim.kernels.membrane import integrate
 from cimsim.network.firing import ARCTAN, NEURON, Spiking, Timed
-from cimsim.network.layers import Dense, Product, Weighted, as_floats
+from cimsim.network.layers import Dense, Product, Weighted
 from cimsim.network.neurons.discrete import DiscreteLIF
 from cimsim.network.surrogates import Surrogate
 from device_models.errors import InputError
@@ -156,15 +156,12 @@ class RecurrentDense(Recurrence):
     surrogate: Surrogate = ARCTAN
 
     def __post_init__(self) -> None:
-        weight = as_floats(self.weight)
-        object.__setattr__(self, "weight", weight)
-        object.__setattr__(self, "bias", as_floats(self.bias).astype(weight.dtype, copy=False))
-        if len(weight.shape) != 2 or not weight.shape[0] > weight.shape[1] > 0:
+        super().__post_init__()
+        shape = self.weight.shape
+        if len(shape) != 2 or not shape[0] > shape[1] > 0:
             rule = "must be a matrix (n_in + n_out, n_out)"
-            raise InputError("RecurrentDense.weight", rule, f"shape {weight.shape}", "put the rows of the inputs first")
-        if self.bias.shape != weight.shape[1:]:
-            rule = f"must hold one value per output, shape {weight.shape[1:]}"
-            raise InputError("RecurrentDense.bias", rule, f"shape {self.bias.shape}")
+            raise InputError("RecurrentDense.weight", rule, f"shape {shape}", "put the rows of the inputs first")
+        self.check_bias()
 
     def __repr__(self) -> str:
         return f"RecurrentDense({self.n_in} -> {self.n_out}, {self.steps} steps)"

@@ -9,7 +9,6 @@ from functools import cached_property
 from cimsim.network.conv import Conv2d
 from cimsim.network.firing import ARCTAN, NEURON
 from cimsim.network.images import ImageLayer, Shape, Sides, as_pair, check_image, check_sides, times
-from cimsim.network.layers import as_floats
 from cimsim.network.neurons.discrete import DiscreteLIF
 from cimsim.network.recurrent import Recurrence
 from cimsim.network.surrogates import Surrogate
@@ -48,9 +47,7 @@ class RecurrentConv2d(ImageLayer, Recurrence):
     surrogate: Surrogate = ARCTAN
 
     def __post_init__(self) -> None:
-        weight = as_floats(self.weight)
-        object.__setattr__(self, "weight", weight)
-        object.__setattr__(self, "bias", as_floats(self.bias).astype(weight.dtype, copy=False))
+        super().__post_init__()
         object.__setattr__(self, "in_shape", check_image("RecurrentConv2d.in_shape", self.in_shape))
         kernel = check_sides("RecurrentConv2d.kernel", self.kernel)
         object.__setattr__(self, "kernel", kernel)
@@ -86,6 +83,4 @@ def _check_weights(layer: RecurrentConv2d) -> None:
     if len(shape) != 2 or shape[0] != seen or shape[1] == 0:
         rule = "must be a matrix ((channels_in + channels_out) * kernel height * kernel width, channels_out)"
         raise InputError("RecurrentConv2d.weight", rule, f"shape {shape}", "put the rows of the inputs first")
-    if layer.bias.shape != shape[1:]:
-        rule = f"must hold one value per output channel, shape {shape[1:]}"
-        raise InputError("RecurrentConv2d.bias", rule, f"shape {layer.bias.shape}")
+    layer.check_bias("output channel")

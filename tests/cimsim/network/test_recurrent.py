@@ -10,7 +10,7 @@ import pytest
 
 from cimsim.kernels import membrane_plain
 from cimsim.network.activity import activity
-from cimsim.network.build import Conv, Linear, Recurrent, cnn
+from cimsim.network.build import Conv, LayerSpec, Linear, Recurrent, RecurrentConv, cnn
 from cimsim.network.coding import Given
 from cimsim.network.firing import Integrating, Spiking
 from cimsim.network.layers import Dense
@@ -199,8 +199,9 @@ def test_activity_counts_its_own_spikes_on_word_lines() -> None:
     assert fired.sum() > 0
 
 
-def test_other_array_libraries_run_and_train_it() -> None:
-    net = network()
+@pytest.mark.parametrize("first", [Recurrent(N), RecurrentConv(3, kernel=3)])
+def test_other_array_libraries_run_and_train_it(first: LayerSpec) -> None:
+    net = snn([first, Linear(3)], image=(1, 2, 2), code=Given(steps=STEPS), neuron=LAWS[2])
     there = net.with_layers([a.moved(ForeignArray) for a in net.layers])
     loss, pairs = there.gradients(ForeignArray(SPIKES), LABELS)
     expected, here = net.gradients(SPIKES, LABELS)

@@ -22,7 +22,6 @@ from cimsim.network.recurrent import RecurrentDense
 from cimsim.network.recurrent_conv import RecurrentConv2d
 from cimsim.network.spiking import snn
 from device_models.errors import InputError, ParameterError
-from tests.foreign import ForeignArray
 
 BATCH, STEPS, SHAPE, CHANNELS, KERNEL = 5, 6, (2, 4, 5), 3, (3, 5)
 N_IN, N = 40, 60
@@ -176,16 +175,6 @@ def test_activity_counts_its_own_spikes_on_word_lines() -> None:
     found = activity(net, x).layers[0]
     assert found.spikes == pytest.approx((x.sum() + fired[:, :-1].sum()) / 4)
     assert found.reads == STEPS * 12
-
-
-def test_other_array_libraries_run_and_train_it() -> None:
-    net = snn([RecurrentConv(3, kernel=3), Linear(2)], image=(1, 3, 4), code=Given(steps=STEPS))
-    x = np.random.default_rng(0).random((4, STEPS, 12)) < 0.5
-    there = net.with_layers([a.moved(ForeignArray) for a in net.layers])
-    loss, pairs = there.gradients(ForeignArray(x), np.array([0, 1, 0, 1]))
-    expected, here = net.gradients(x, np.array([0, 1, 0, 1]))
-    assert float(loss.get()) == pytest.approx(float(expected), rel=1e-5)
-    np.testing.assert_allclose(pairs[0][0].get(), here[0][0], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
