@@ -5,11 +5,11 @@ Importing this module does not import matplotlib, and drawing leaves pyplot alon
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cimsim.plots.words import wrapped
 from device_models.fitting.report import Fit
 from device_models.fitting.results import Series, SlotFit, View
 
@@ -55,8 +55,8 @@ def fit_page(fit: Fit) -> Figure:
         residuals(lower, slot)
     low, high = (e.value * 1e6 for e in fit.window)
     heading = f"{fit.device.name}, {fit.device.source.paper}; window {low:.4g} to {high:.4g} µS"
-    width = int(12 * figure.get_figwidth())
-    figure.suptitle("\n".join(textwrap.wrap(heading, width)), fontsize=11, x=0.012, horizontalalignment="left")
+    heading = wrapped(heading, figure.get_figwidth(), 11)
+    figure.suptitle(heading, fontsize=11, x=0.012, horizontalalignment="left")
     return figure
 
 

@@ -238,7 +238,8 @@ def _fitted(names: list[str], room: float) -> tuple[list[str], dict[str, Any]]:
         longest = max(len(line) for name in tried for line in name.split("\n"))
         if len(tried) * (longest + 1) <= room:
             return tried, {}
-    if room < _NARROW * len(names):
+    beyond = max(0.9 * len(name) - room * (i + 0.5) / len(names) for i, name in enumerate(names))
+    if room < _NARROW * len(names) or beyond > room / 3:  # slanted, they would take the axes' place
         return in_lines, {"rotation": 90, "fontsize": "small"}
     return names, {"rotation": 25, "ha": "right"}
 

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cimsim.plots import wrapped
 from cimsim.published.base import Curve, Published, Result, Row
 from device_models.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+PANEL = 5.2  # inches across
 
 
 def ready(out: Path) -> Path:
@@ -47,8 +50,8 @@ def page(system: Published, result: Result) -> Figure:
     across = min(panels, 3)
     down = -(-panels // across)
     height = max(4.0, 0.24 * len(percents))  # labels of many rows need room
-    figure = Figure(figsize=(5.2 * across, height * down), layout="constrained")
-    figure.suptitle(f"{system.title}\n{system.source}", fontsize="medium")
+    figure = Figure(figsize=(PANEL * across, height * down), layout="constrained")
+    figure.suptitle(wrapped(f"{system.title}\n{system.source}", figure.get_figwidth()), fontsize="medium")
     axes = iter(figure.subplots(down, across, squeeze=False).flat)
     if percents:
         _figures(percents, next(axes))
@@ -67,17 +70,15 @@ def _figures(rows: list[Row], ax: Axes) -> None:
     if stated:
         ys, xs = zip(*stated, strict=True)
         ax.plot(xs, ys, "|", color="black", markersize=14, markeredgewidth=2, label="paper")
-    ax.set_yticks(places, [_wrapped(row) for row in rows], fontsize="small")
+    ax.set_yticks(places, [_name(row) for row in rows], fontsize="small")
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.grid(axis="x", alpha=0.3)
     ax.set_xlabel("%")
-    ax.legend(fontsize="small")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize="small")  # hides no point
 
 
-def _wrapped(row: Row) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(row.quantity + (" (fitted)" if row.how == "fitted" else ""), 26))
+def _name(row: Row) -> str:
+    return wrapped(row.quantity + (" (fitted)" if row.how == "fitted" else ""), 0.32 * PANEL, 8.3)
 
 
 def _lines(curve: Curve, ax: Axes) -> None:
@@ -85,6 +86,6 @@ def _lines(curve: Curve, ax: Axes) -> None:
         ax.plot(x, y, "o-", color=f"C{k % 10}", markersize=4, label=name)
     for k, (name, (x, y)) in enumerate(curve.paper.items()):
         ax.plot(x, y, "k" + "x+*"[k % 3], markersize=9, label=name if "paper" in name else f"{name}, paper")
-    ax.set(title=curve.title, xlabel=curve.x, ylabel=curve.y)
+    ax.set(title=wrapped(curve.title, 0.9 * PANEL, 12), xlabel=wrapped(curve.x, 0.9 * PANEL), ylabel=curve.y)
     if len(curve.series) + len(curve.paper) > 1:
         ax.legend(fontsize="small")

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import platform
-import textwrap
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS_ACROSS = 4
-LETTERS = 34  # of an axis label that fit below one panel of several
+LABEL, TITLE = 2.6, 3.2  # inches for an axis label below one panel of several, and for its title above
 PACKAGES = ("cimsim", "numpy", "scipy", "pandas", "pydantic", "matplotlib")
 
 
@@ -70,10 +69,9 @@ def _figure(study: Study, results: pd.DataFrame, axis: str) -> Figure:
     for ax, (values, rows) in zip(grid, panels, strict=True):
         plots.sweep(rows, axis, "accuracy", hue=hue, ax=ax, reference="float_accuracy")
         named = [f"{plots.label(c)}: {plots.in_words(c, v)}" for c, v in zip(rest, values, strict=True)]
-        ax.set_title("\n".join(named), fontsize="small")
+        ax.set_title(plots.wrapped("\n".join(named), TITLE, 8.3), fontsize="small")
     _once(grid)
-    figure.suptitle(study.title or study.name, fontsize="medium")
-    return figure
+    return _titled(figure, study)
 
 
 def _grid(n: int) -> tuple[Figure, list[Axes]]:
@@ -103,14 +101,20 @@ def _once(grid: list[Axes]) -> None:
         else:
             ax.tick_params(labelbottom=True)
             if len(grid) > 1:
-                ax.set_xlabel(textwrap.fill(ax.get_xlabel(), LETTERS))
+                ax.set_xlabel(plots.wrapped(ax.get_xlabel(), LABEL))
 
 
 def _budget_figure(study: Study, table: pd.DataFrame) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
-    budget.bars(table, figure.add_subplot()).set_title(study.title or study.name, fontsize="medium")
+    budget.bars(table, figure.add_subplot())
+    return _titled(figure, study)
+
+
+def _titled(figure: Figure, study: Study) -> Figure:
+    title = plots.wrapped(study.title or study.name, figure.get_figwidth())
+    figure.suptitle(title, fontsize="medium")
     return figure
 
 

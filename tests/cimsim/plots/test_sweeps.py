@@ -171,9 +171,26 @@ def test_text_stands_in_order_of_appearance_hues_side_by_side(ax: Axes) -> None:
             ["hafnium-oxide-on-tungsten", "titanium-oxide-on-gold"],
             25,
         ),
+        (
+            [
+                "Manhattan",
+                "PulseCount(rounding=stochastic)",
+                "TikiTaka(lines=16)",
+                "MixedPrecision",
+                "StochasticPulses",
+            ],
+            [
+                "Manhattan",
+                "PulseCount(\nrounding=stochastic)",
+                "TikiTaka(\nlines=16)",
+                "MixedPrecision",
+                "StochasticPulses",
+            ],
+            90,
+        ),
     ],
 )
-def test_long_names_are_broken_or_slanted(names: list[str], shown: list[str], slant: float) -> None:
+def test_long_names_are_broken_slanted_or_upright(names: list[str], shown: list[str], slant: float) -> None:
     ax = Figure(figsize=(4, 3)).add_subplot()
     plots.sweep(table(names), "x", "accuracy", ax=ax)
     assert [t.get_text() for t in ax.get_xticklabels()] == shown

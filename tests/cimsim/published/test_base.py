@@ -11,7 +11,7 @@ from cimsim import published
 from cimsim.cli import app
 from cimsim.published import Curve, Effort, Published, Result, Row
 from cimsim.published.base import on_all_cores
-from cimsim.published.files import write
+from cimsim.published.files import page, write
 from device_models.errors import InputError
 
 ROWS = (
@@ -49,6 +49,18 @@ def test_a_result_is_written_and_can_be_read_back(tmp_path: Path):
 
 def test_a_result_without_curves_writes_no_file_for_them(tmp_path: Path):
     assert [p.suffix for p in write(SYSTEM, Result("x-2000", ROWS), tmp_path)] == [".csv", ".png"]
+
+
+def test_long_titles_stay_on_the_page():
+    title = "a chip whose title says of every one of its layers how large they are and what they were trained for"
+    curve = Curve(title, f"{title} (%)", "errors", CURVE.series)
+    figure = page(Published("x-2000", title, title, SYSTEM.run), Result("x-2000", (), (curve,)))
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    for text in (figure.texts[0], ax.title, ax.xaxis.label):
+        shown = text.get_window_extent()
+        assert 0 <= shown.x0 < shown.x1 <= figure.bbox.x1
+        assert 0 <= shown.y0 < shown.y1 <= figure.bbox.y1
 
 
 @pytest.mark.parametrize("cores", [1, pytest.param(2, marks=pytest.mark.slow)])

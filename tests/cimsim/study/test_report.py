@@ -58,6 +58,14 @@ def test_one_figure_for_each_axis_with_the_other_axis_as_lines(study: Study, res
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["float network", "0 s", "11.6 d"]
 
 
+def test_a_long_title_stays_on_the_page(tiny: dict[str, Any], results: pd.DataFrame) -> None:
+    study = Study(**tiny | {"title": "accuracy of a chip whose every setting is named in the title of its study " * 3})
+    for figure in figures(study, results).values():
+        figure.draw_without_rendering()
+        shown = figure.texts[0].get_window_extent()
+        assert 0 <= shown.x0 < shown.x1 <= figure.bbox.x1
+
+
 def test_what_more_is_swept_is_in_plots_side_by_side(tiny: dict[str, Any], results: pd.DataFrame) -> None:
     axes = tiny["sweep"] | {"chip.wires.word, chip.wires.bit": [0.0, 2.0, 5.0]}
     parts = [results.assign(**{"chip.wires.word, chip.wires.bit": r}) for r in (0.0, 2.0, 5.0)]
