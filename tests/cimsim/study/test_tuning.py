@@ -22,7 +22,7 @@ from cimsim.study.files import load
 from cimsim.study.runner import run_study
 from cimsim.study.store import resolved
 from cimsim.study.study import Study, die_seed
-from device_models.errors import InputError
+from device_models.errors import InputError, ParameterError
 
 SET_ONLY = {"kind": "LinearUpdate", "step_size": 1e-7, "asymmetry": 1.0}
 
@@ -55,6 +55,39 @@ def test_a_rate_in_pulses_survives_the_file(tuned: dict[str, Any], tmp_path: Pat
     path.write_text(resolved(study), encoding="utf-8")
     assert load(path) == study
     assert len(run_study(study, tmp_path / "out", progress=False).results) == 4
+
+
+def test_a_rule_has_the_rate_of_its_name_or_that_of_all(tuned: dict[str, Any], tmp_path: Path) -> None:
+    rules = [{"kind": "ThresholdSign", "threshold": 1e-7}, {"kind": "MixedPrecision"}, {"kind": "PulseCount"}]
+    tuned["sweep"] = {"tuning.rule": rules}
+
+    def accuracies(**rates: Any) -> list[float]:
+        study = Study(**{**tuned, "tuning": {"share": 0.5, "epochs": 1, **rates}})
+        (tmp_path / "study.toml").write_text(resolved(study), encoding="utf-8")
+        assert load(tmp_path / "study.toml") == study
+        out = tmp_path / f"{rates}"
+        return list(run_study(study, out, progress=False).results.groupby("tuning.rule", sort=False)["accuracy"].sum())
+
+    high, low = accuracies(learning_rate=0.5), accuracies(learning_rate=0.01)
+    mixed = accuracies(learning_rate=0.5, learning_rates={"MixedPrecision": 0.01})
+    assert high != [high[0], low[1], high[2]] == mixed
+    over_all = accuracies(learning_pulses=1.0, learning_rates=dict.fromkeys(("ThresholdSign", "PulseCount"), 0.01))
+    assert over_all[0::2] == low[0::2]
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        ({"Manhatten": 0.1}, "Study.tuning.learning_rates: unknown rule, got Manhatten; did you mean 'Manhattan'?"),
+        ({"Manhattan": 0.0}, "Study.tuning.learning_rates.Manhattan: must be greater than 0, got 0.0"),
+    ],
+)
+def test_rates_of_rules_there_are_not_and_rates_that_are_none_are_refused(
+    tuned: dict[str, Any], rates: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ParameterError) as caught:
+        Study(**{**tuned, "tuning": {"learning_rates": rates}})
+    assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize(
