@@ -26,7 +26,7 @@ from cimsim.network.network import LayerPass, Network, check_inputs, joined
 from cimsim.report import ChipReport, LayerReport, write_counts
 from device_models import cards
 from device_models.device import SLOTS, Device
-from device_models.errors import InputError
+from device_models.errors import InputError, check_type, renamed
 from device_models.parameters import IntPair, Parameters, RuleBroken, Volts
 from device_models.streams import Streams
 from device_models.window import Array
@@ -326,12 +326,14 @@ def program(
     Raises:
         InputError: more tiles needed than the chip has, a layer that does not exist, or inputs of another shape.
     """
-    if calibrate is not None:
-        calibrate = network.check(calibrate)
+    check_type("network", network, Network, "build one with cim.mlp, cim.cnn or cim.snn, or load one")
+    check_type("spec", spec, ChipSpec, "write cim.ChipSpec(device=...), say")
+    with renamed(x="calibrate", layer="replicas"):
+        calibrate = None if calibrate is None else network.check(calibrate)
+        copies = _copies(replicas, len(network.weighted))
     if spread not in ("reads", "images"):
         raise InputError("spread", "must be 'reads' or 'images'", spread, "deal out read by read, or image by image")
     design, streams = spec.design(), Streams(seed).at("chip")
-    copies = _copies(replicas, len(network.weighted))
     _check_tiles(network, spec, design, copies)
     made: list[AnyMatrix] = []
     for k, (layer, n) in enumerate(zip(network.weighted, copies, strict=True)):
@@ -347,9 +349,8 @@ def program(
 def layer_index(layer: int, layers: int) -> int:
     """The index of a weighted layer, negative ones counted from the last. Raises `InputError` if there is none."""
     if isinstance(layer, bool) or not isinstance(layer, int | np.integer) or not -layers <= layer < layers:
-        raise InputError(
-            "layer", f"must be an integer from {-layers} to {layers - 1}", layer, f"the chip has {layers} layers"
-        )
+        rule = f"must be an integer from {-layers} to {layers - 1}"
+        raise InputError("layer", rule, layer, f"the chip has {layers} layers")
     return int(layer) % layers
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -40,6 +42,25 @@ class ParameterError(ValueError):
     def within(self, *place: str) -> ParameterError:
         """The same problems, seen from further out (a file, a section)."""
         return ParameterError([p._replace(where=(*place, *p.where)) for p in self.problems])
+
+
+def check_type(where: str, value: object, kind: type, remedy: str) -> None:
+    """Raise `InputError` for a value of another kind."""
+    if not isinstance(value, kind):
+        raise InputError(where, f"must be a {kind.__name__}", type(value).__name__, remedy)
+
+
+@contextmanager
+def renamed(**names: str) -> Iterator[None]:
+    """Name what an `InputError` raised inside is of as the caller knows it: `renamed(x="x_test")`."""
+    try:
+        yield
+    except InputError as error:
+        (place,), rule, value, remedy = error.problem
+        name = place.partition(".")[0]
+        if name not in names:
+            raise
+        raise InputError(names[name] + place.removeprefix(name), rule, value, remedy) from None
 
 
 def _text(value: object) -> str:

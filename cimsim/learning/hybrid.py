@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from cimsim.chip import Chip, ChipSpec, program
-from cimsim.learning.onchip import fine_tune
+from cimsim.learning.onchip import FineTuning, fine_tune
 from cimsim.network.evaluate import Classifier, accuracy, check_labels
 from cimsim.network.network import Network
-from device_models.errors import InputError
+from device_models.errors import InputError, check_type, renamed, suggestion
 from device_models.parameters import Parameters, Seconds
 from device_models.streams import Streams
 from device_models.window import Array
@@ -77,15 +77,29 @@ def hybrid(
     """
     around = {name: settings.pop(name) for name in HybridTraining.model_fields if name in settings}
     copies = {name: settings.pop(name) for name in ("replicas", "spread") if name in settings}
+    _check_names(settings)
     choice = HybridTraining(**around)
-    x, x_test = net.check(x), net.check(x_test)
-    y, y_test = check_labels(y, len(x), net.n_out), check_labels(y_test, len(x_test), net.n_out)
+    check_type("net", net, Network, "train one with cim.train, say")
+    x = net.check(x)
+    y = check_labels(y, len(x), net.n_out)
+    with renamed(x="x_test", y="y_test"):
+        x_test = net.check(x_test)
+        y_test = check_labels(y_test, len(x_test), net.n_out)
     chosen = training_share(len(x), choice.share, seed)
     chip = program(net, spec, calibrate=x[: choice.calibrate], seed=seed, **copies).age(choice.age)
     tuned, history = fine_tune(chip, x[chosen], y[chosen], seed=seed, **settings)
     measured: dict[str, Classifier] = {"software": net, "after transfer": chip, "after tuning": tuned}
     stages = {name: accuracy(model, x_test, y_test, seed=seed) for name, model in measured.items()}
     return Hybrid(tuned, chip, _table(stages), history, len(chosen))
+
+
+def _check_names(settings: dict[str, Any]) -> None:
+    """Raise `InputError` for a setting that neither `hybrid` nor `fine_tune` has."""
+    tuning = ["layers", "rule", "backward", *FineTuning.model_fields]
+    known = [*HybridTraining.model_fields, "replicas", "spread", *tuning]
+    for name in settings:
+        if name not in tuning:
+            raise InputError("hybrid", "unknown name", name, suggestion(name, known))
 
 
 def training_share(n: int, share: float, seed: int) -> np.ndarray:

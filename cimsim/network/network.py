@@ -362,7 +362,9 @@ def check_inputs(x: Array, n_in: int) -> Array:
 
 
 def _check_shape(shape: tuple[int, ...], n_in: int) -> None:
-    if len(shape) != 2 or shape[1] != n_in or shape[0] == 0:
+    if len(shape) == 2 and shape[0] == 0:
+        raise InputError("x", "must hold at least one sample", "none")
+    if len(shape) != 2 or shape[1] != n_in:
         rule = f"must have {n_in} features per sample (batch, {n_in})"
         remedy = "pass x[None, :] for one sample" if shape == (n_in,) else f"reshape to (-1, {n_in}) or fit the network"
         raise InputError("x", rule, f"shape {shape}", remedy)

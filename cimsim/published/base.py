@@ -15,6 +15,7 @@ from cimsim.kernels.parts import available_cores, limit_blas
 from cimsim.network.evaluate import accuracy
 from cimsim.network.network import Network
 from device_models.errors import InputError
+from device_models.streams import Streams
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +142,7 @@ class Published:
             raise InputError(where, "must be of a system that is shortened", "one that is not", remedy)
         if effort.whole and effort.quick:
             raise InputError(where, "must not be quick as well", "both", remedy)
+        Streams(effort.seed)  # refuses what is no seed
         return self.run(effort)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -18,7 +17,7 @@ from cimsim.network.network import Network, mlp
 from cimsim.network.neurons.discrete import DiscreteLIF
 from cimsim.network.spiking import STEPS, ReadoutName, snn
 from cimsim.network.surrogates import ArcTan, Surrogate
-from device_models.errors import InputError
+from device_models.errors import InputError, renamed
 from device_models.parameters import Parameters
 from device_models.window import Array
 
@@ -87,7 +86,7 @@ class Architecture(Parameters):
         if not self.layers:
             return mlp(self._sizes(n_in, classes), activation=self.activation, seed=seed)
         dense = [layer for n in self.hidden or () for layer in (Linear(n), self.activation)]
-        with _named("cnn"):
+        with renamed(cnn="network"):
             return cnn(self._image(n_in), [*self.layers, *dense, Linear(classes)], seed=seed)
 
     def finished(self, trained: Network, x: Array) -> Network:
@@ -107,7 +106,7 @@ class Architecture(Parameters):
         if not self.layers:
             return snn(self._sizes(n_in, classes), **given, seed=seed)
         layers = [*self.layers, *map(Linear, (*(self.hidden or ()), classes))]
-        with _named("snn"):
+        with renamed(snn="network"):
             return snn(layers, image=self._image(n_in), **given, seed=seed)
 
     def _sizes(self, n_in: int, classes: int) -> list[int]:
@@ -121,13 +120,3 @@ class Architecture(Parameters):
             remedy = "set network.image to [channels, height, width]"
             raise InputError("network.image", f"must hold the {n_in} features of a sample", given, remedy)
         return image
-
-
-@contextmanager
-def _named(builder: str) -> Iterator[None]:
-    """What does not fit is named by its place in a study."""
-    try:
-        yield
-    except InputError as error:
-        (place,), rule, value, remedy = error.problem
-        raise InputError(place.replace(builder, "network", 1), rule, value, remedy) from None

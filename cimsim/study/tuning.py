@@ -14,7 +14,7 @@ from cimsim.learning.onchip import Backward, FineTuning, fine_tune
 from cimsim.learning.rules import MixedPrecision, PulseRule
 from cimsim.learning.rules.abilities import check_abilities
 from cimsim.network.network import Network
-from device_models.errors import suggestion
+from device_models.errors import renamed, suggestion
 from device_models.parameters import Fraction, RuleBroken
 from device_models.streams import Streams
 from device_models.window import Array
@@ -52,8 +52,9 @@ class Tuning(FineTuning):
     def check(self, network: Network, spec: ChipSpec) -> None:
         """Raise `InputError` for layers that the network has not, or for a rule that the chip's cells cannot follow."""
         if self.share:
-            for layer in self.layers:
-                layer_index(layer, len(network.weighted))
+            with renamed(layer="tuning.layers"):
+                for layer in self.layers:
+                    layer_index(layer, len(network.weighted))
             cell = AnalogMatrix.program(np.zeros((1, 1)), spec.design(), Streams(0))
             check_abilities(self.rule or MixedPrecision(), cell)
 

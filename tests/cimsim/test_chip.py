@@ -334,8 +334,21 @@ def test_impossible_designs_are_refused(values: dict[str, Any], message: str) ->
             "seed: must be an integer, 0 or more, got -3; give seed=0, say",
         ),
         (
+            lambda chip: program(chip.network, chip.spec.device, calibrate=inputs()),  # type: ignore[arg-type]
+            "spec: must be a ChipSpec, got Device; write cim.ChipSpec(device=...), say",
+        ),
+        (
+            lambda chip: program(chip, chip.spec),  # type: ignore[arg-type]
+            "network: must be a Network, got Chip; build one with cim.mlp, cim.cnn or cim.snn, or load one",
+        ),
+        (
+            lambda chip: program(chip.network, chip.spec, replicas={2: 3}),
+            "replicas: must be an integer from -2 to 1, got 2; the chip has 2 layers",
+        ),
+        (
             lambda chip: program(chip.network, chip.spec, calibrate=np.zeros((2, 5))),
-            "x: must have 30 features per sample (batch, 30), got shape (2, 5); reshape to (-1, 30) or fit the network",
+            "calibrate: must have 30 features per sample (batch, 30), got shape (2, 5); "
+            "reshape to (-1, 30) or fit the network",
         ),
         (
             lambda chip: accuracy(chip, inputs(), np.zeros(3, int)),
@@ -356,7 +369,7 @@ def test_bad_calibration_inputs_are_refused_before_anything_is_made(monkeypatch:
         raise AssertionError("made")
 
     monkeypatch.setattr(chip_module.AnalogMatrix, "program", never)
-    with pytest.raises(InputError, match="x: must be finite"):
+    with pytest.raises(InputError, match="calibrate: must be finite"):
         program(network(), ChipSpec(device=IDEAL), calibrate=np.full((2, 30), np.nan))
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from device_models.errors import InputError, ParameterError, Problem, shown, suggestion
+from device_models.errors import InputError, ParameterError, Problem, renamed, shown, suggestion
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,21 @@ def test_problems_seen_from_further_out_keep_their_rules() -> None:
 def test_both_errors_are_value_errors() -> None:
     assert issubclass(InputError, ValueError)
     assert issubclass(ParameterError, ValueError)
+
+
+def test_an_error_names_what_the_caller_gave() -> None:
+    with pytest.raises(InputError) as caught, renamed(x="x_test", y="y_test"):
+        raise InputError("y", "must fit x", 3, "give 4")
+    assert str(caught.value) == "y_test: must fit x, got 3; give 4"
+    with pytest.raises(InputError, match=r"^network\.layers\[0\]: must fit$"), renamed(cnn="network"):
+        raise InputError("cnn.layers[0]", "must fit")
+
+
+def test_an_error_of_another_name_stays_itself() -> None:
+    error = InputError("xs", "must fit")
+    with pytest.raises(InputError) as caught, renamed(x="x_test"):
+        raise error
+    assert caught.value is error
 
 
 def test_long_values_are_cut_to_eighty_characters() -> None:

@@ -76,7 +76,15 @@ def test_what_cannot_be_done_is_refused(data: Any, net: cim.Network) -> None:
         cim.hybrid(net, spec, x[:100], y[:100], x_test, y_test, share=0.001)
     with pytest.raises(InputError, match="must hold labels from 0 to 9"):
         cim.hybrid(net, spec, x, y + 1, x_test, y_test)
-    with pytest.raises(ParameterError, match="FineTuning: unknown name, got 'shares'"):
+    with pytest.raises(InputError, match=r"hybrid: unknown name, got shares; did you mean 'share'\? Known: share, "):
         cim.hybrid(net, spec, x, y, x_test, y_test, shares=0.1)
+    with pytest.raises(InputError, match=r"^y_test: must hold labels from 0 to 9"):
+        cim.hybrid(net, spec, x, y, x_test, y_test + 1)
+    with pytest.raises(InputError, match=r"^x_test: must have 64 features per sample"):
+        cim.hybrid(net, spec, x, y, y_test, x_test)
+    with pytest.raises(InputError, match=r"^net: must be a Network, got ChipSpec; "):
+        cim.hybrid(spec, net, x, y, x_test, y_test)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^spec: must be a ChipSpec, got Device; "):
+        cim.hybrid(net, ROUGH, x, y, x_test, y_test)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"fine_tune\.rule: must be a PulseRule"):
         cim.hybrid(net, spec, x, y, x_test, y_test, rule=MixedPrecision)

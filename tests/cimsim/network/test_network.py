@@ -233,7 +233,7 @@ def test_weights_that_are_not_finite_are_counted_and_placed() -> None:
         ),
         (
             np.ones((0, 4)),
-            "x: must have 4 features per sample (batch, 4), got shape (0, 4); reshape to (-1, 4) or fit the network",
+            "x: must hold at least one sample, got none",
         ),
         (
             np.array([[1.0, np.nan, np.inf, 0]]),

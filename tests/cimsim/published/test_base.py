@@ -89,6 +89,11 @@ def test_only_what_is_shortened_runs_whole(name: str, quick: bool, said: str):
         published.run(name, quick=quick, whole=True)
 
 
+def test_a_seed_that_is_none_is_refused_before_anything_runs():
+    with pytest.raises(InputError, match=r"^seed: must be an integer, 0 or more, got -1"):
+        SYSTEM.result(Effort(seed=-1))
+
+
 def test_an_unknown_system_is_named_with_those_there_are():
     with pytest.raises(InputError, match="must be the name of a published system"):
         published.load("cnn-1820")

@@ -93,7 +93,7 @@ def test_rates_of_rules_there_are_not_and_rates_that_are_none_are_refused(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tuning": {"layers": [2]}}, "layer: must be an integer from -2 to 1, got 2; the chip has 2 layers"),
+        ({"tuning": {"layers": [2]}}, r"tuning\.layers: must be an integer from -2 to 1, got 2; the chip has 2 layers"),
         ({"update": "off"}, r"device 'generic-rram': has no pulse response"),
         (
             {"update": {"kind": "LinearUpdate", "step_size": 1e-7, "asymmetry": 1.0}},
