@@ -126,7 +126,7 @@ def test_age_converters_and_export_take_copies(tmp_path: Any) -> None:
     ("given", "said"),
     [
         ({"replicas": 0}, "replicas: must be a whole number of copies"),
-        ({"replicas": {5: 2}}, "layer: must be an integer from -2 to 1"),
+        ({"replicas": {5: 2}}, "replicas: must be an integer from -2 to 1"),
         ({"replicas": True}, "replicas: must be a whole number of copies"),
         ({"spread": "patches"}, "spread: must be 'reads' or 'images'"),
     ],
