@@ -15,12 +15,10 @@ from device_models.errors import InputError, suggestion
 
 __all__ = ["Curve", "Effort", "Published", "Result", "Row", "load", "names", "run"]
 
-_SHARED = ("base", "files", "tables")  # modules here that are no system
-
 
 def names() -> list[str]:
-    """Names of all systems, sorted."""
-    return sorted(m.name.replace("_", "-") for m in iter_modules(__path__) if m.name not in _SHARED)
+    """Names of all systems, sorted: modules here that end in a year."""
+    return sorted(m.name.replace("_", "-") for m in iter_modules(__path__) if m.name[-4:].isdigit())
 
 
 def load(name: str) -> Published:
