@@ -62,7 +62,7 @@ def test_a_rule_has_the_rate_of_its_name_or_that_of_all(tuned: dict[str, Any], t
     tuned["sweep"] = {"tuning.rule": rules}
 
     def accuracies(**rates: Any) -> list[float]:
-        study = Study(**{**tuned, "tuning": {"share": 0.5, "epochs": 1, **rates}})
+        study = Study(**{**tuned, "dies": 1, "tuning": {"share": 0.5, "epochs": 1, **rates}})
         (tmp_path / "study.toml").write_text(resolved(study), encoding="utf-8")
         assert load(tmp_path / "study.toml") == study
         out = tmp_path / f"{rates}"
