@@ -86,7 +86,7 @@ TARGETED = IDEAL.replace(
 
 SAMPLES_HERE, CHECKS = {"V1/V2": 60_000, "V3": 10_000}, 5  # a minute at most for each device
 DRAWS, WIDE = 3, 20  # of first weights, under V1/V2, for devices of an on/off ratio below 20
-READ_AHEAD = 8  # samples
+READ_AHEAD = 32  # samples at most
 
 
 class TopColumn(OffsetColumn):
@@ -119,17 +119,12 @@ class TopColumn(OffsetColumn):
 
 @dataclass
 class Perceptron:
-    """Two layers of cells as they are trained: a state, changed sample by sample.
-
-    Attributes:
-        ratio: of the read-out, 0 where the window stands for weights from -1 to 1.
-    """
+    """Two layers of cells as they are trained: a state, changed sample by sample."""
 
     layers: list[AnalogMatrix]
     rates: list[float]
     streams: Streams
     rule: PulseCount
-    ratio: float
 
     @classmethod
     def made(cls, of: Device, net: Network, *, v3: bool, seed: int) -> Perceptron:
@@ -144,8 +139,7 @@ class Perceptron:
         assert isinstance(of.update, ExponentialUpdate)
         rule = PulseCount(states=(of.update.pulses_up, of.update.pulses_down))
         rates = [rate * scheme.cell_worth() / 2 for rate in RATES]  # so that pulses are changes over the window
-        ratio = 0.0 if v3 else of.window.g_min / of.window.g_max
-        return cls(layers, rates, Streams(seed).at("perceptron"), rule, ratio)
+        return cls(layers, rates, Streams(seed).at("perceptron"), rule)
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Hidden and output values; the second layer is given one bit of the hidden ones, 1 for a net input of 0."""
@@ -165,7 +159,8 @@ class Perceptron:
 
     def back(self, error: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         """Error before the hidden sigmoids, by weights as shares of the window, whatever the read-out makes of them."""
-        weights = (self.layers[1].weights() - self.ratio) / (1 - self.ratio)
+        window, cells = self.layers[1].design.device.window, self.layers[1].tiles[0, 0].cells
+        weights = 2 / window.span * (cells.g[0, :, :-1] - window.g_min) - 1
         return np.asarray(hidden * (1 - hidden) * (error @ weights.T))
 
     def accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
@@ -175,24 +170,24 @@ class Perceptron:
     def learn(self, x: np.ndarray, y: np.ndarray, start: int) -> None:
         """Sample by sample: squared error of the outputs; the updates take the real hidden values.
 
-        Most samples ask for less than half a pulse everywhere, so some are read at once: up to the first that asks for
-        more, the cells are as they were.
+        Many samples ask for less than half a pulse everywhere, so some are read at once: up to the first that asks for
+        more, the cells are as they were. As many are read as lately turned out to need no pulses, and as many again.
         """
-        pulsers, k = [Pulser(layer, in_place=True) for layer in self.layers], 0
+        pulsers, k, ahead = [Pulser(layer, in_place=True) for layer in self.layers], 0, 1
         while k < len(x):
-            given, labels = x[k : k + READ_AHEAD], y[k : k + READ_AHEAD]
+            given, labels = x[k : k + ahead], y[k : k + ahead]
             hidden, output = self.forward(given)
             error = -2 * output * (1 - output) * ((labels[:, None] == np.arange(SIZES[2])) - output)
             before = self.back(error, hidden)
             asked = [self.pulses(i, *sides) for i, sides in enumerate(((given, before), (hidden, error)))]
             due = np.flatnonzero(np.maximum(*asked) >= 0.5)
-            at = due[0] if due.size else len(given) - 1
+            at = int(due[0]) if due.size else len(given) - 1
             for i, (inside, out) in enumerate(((given, before), (hidden, error))):
                 if asked[i][at] >= 0.5:
-                    sides, here = (inside[at][None], out[at][None]), self.streams.at(start + k + int(at), i)
+                    sides, here = (inside[at][None], out[at][None]), self.streams.at(start + k + at, i)
                     step = Step(self.layers[i], *sides, self.rates[i], here, pulser=pulsers[i])
                     self.layers[i], _ = self.rule.update(step)
-            k += int(at) + 1
+            k, ahead = k + at + 1, min(2 * (at + 1), READ_AHEAD)
 
     def pulses(self, i: int, x: np.ndarray, d: np.ndarray) -> np.ndarray:
         """The most pulses that each sample asks of a layer's cell, of the direction that takes more, not rounded."""
