@@ -6,7 +6,8 @@ import pytest
 from cimsim import published
 from cimsim.learning.rules import Step
 from cimsim.published import Result
-from cimsim.published.synapse_table_2018 import IDEAL, Perceptron, TopColumn, images, online, software, thirds
+from cimsim.published.synapse_perceptron import BehindAccess, Perceptron, TopColumn
+from cimsim.published.synapse_table_2018 import IDEAL, images, online, software, thirds
 from device_models import cards
 from device_models.device import Device
 from device_models.errors import ParameterError
@@ -80,19 +81,24 @@ def test_pulses_are_the_change_over_the_window_times_the_states(v3: bool):
     x[0, 5], d[0, 7] = 1.0, -0.5  # 0.4 x 0.5 of a weight from -1 to 1 is 0.1 of the window: 6.4 pulses up
     after, sent = net.rule.update(Step(net.layers[0], x, d, net.rates[0], Streams(1)))
     assert (sent.up, sent.down) == (6, 0)
-    assert net.pulses(0, x, d) == pytest.approx(6.4, rel=1e-5)
     moved = after.tiles[0, 0].cells.g[0, 5, 7] - net.layers[0].tiles[0, 0].cells.g[0, 5, 7]
     room = IDEAL.window.g_max - net.layers[0].tiles[0, 0].cells.g[0, 5, 7]
     assert moved == pytest.approx(min(room, 6 / 64 * IDEAL.window.span), rel=1e-6)
 
 
-def test_reading_ahead_changes_nothing(mnist_here: None, monkeypatch: pytest.MonkeyPatch):
-    data, found = images(200, 100), []
+@pytest.mark.parametrize(("v3", "access"), [(False, 0.0), (False, 20e3), (True, 0.0)])
+def test_samples_are_read_one_by_one_as_by_the_chip(v3: bool, access: float, mnist_here: None):
     law = ExponentialUpdate(pulses_up=64, pulses_down=64, nl_up=1, nl_down=-1, c2c=0.02)
-    for ahead in (1, 8):
-        monkeypatch.setattr("cimsim.published.synapse_table_2018.READ_AHEAD", ahead)
-        found.append(online(IDEAL.replace(update=law), data, 120, v3=True, seed=3))
-    assert found[0] == found[1]
+    net = Perceptron.made(IDEAL.replace(update=law), thirds(3, v3=v3), v3=v3, seed=3, access=access)
+    x, y, *_ = images(1000, 10)
+    net.learn(x[:600], y[:600], 0)
+    found, k = tuple(np.empty(n) for n in (100, 100, 10)), 600
+    while k < 1000:
+        k += net.read_until_due(x[k:], y[k:], found)[0]
+        hidden, output = (a[0] for a in net.forward(x[k - 1 : k]))
+        np.testing.assert_allclose(found[0], hidden, rtol=1e-4, atol=1e-6)
+        error = 2 * output * (1 - output) * (output - np.eye(10)[y[k - 1]])
+        np.testing.assert_allclose(found[2], error, rtol=1e-4, atol=1e-6)
 
 
 def test_software_learns_by_the_rule_of_the_code(mnist_here: None):
@@ -106,6 +112,41 @@ def test_software_learns_by_the_rule_of_the_code(mnist_here: None):
         u = [np.clip(u[0] - 0.2 * np.outer(x[k], s1), 0, 1), np.clip(u[1] - 0.1 * np.outer(hidden, s2), 0, 1)]
     for learned, wanted in zip(net.weights, u, strict=True):
         np.testing.assert_allclose(learned, 2 * wanted - 1, atol=1e-5)
+
+
+ACCESS = 20e3  # ohms: the highest conductance, 5 uS, is seen as 10/11 of it
+
+
+def test_a_cell_behind_a_resistance_takes_pulses_as_it_does_alone():
+    device = IDEAL.replace(update=ExponentialUpdate(pulses_up=64, pulses_down=64, nl_up=2.4, nl_down=-4.88))
+    seen, g, n = BehindAccess.of(device, ACCESS), np.linspace(0.1e-6, 5e-6, 9), np.arange(-4, 5) * 9
+    alone = device.update.pulse(g, n, device.window, Streams(0).rng("pulse"))
+    both = seen.update.pulse(1 / (1 / g + ACCESS), n, seen.window, Streams(0).rng("pulse"))
+    np.testing.assert_allclose(1 / both, 1 / alone + ACCESS, rtol=1e-12)
+    assert 1 / seen.window.g_max == pytest.approx(1 / 5e-6 + ACCESS)
+    assert BehindAccess.of(device, 0.0) is device
+
+
+def test_the_read_out_does_not_reckon_with_a_resistance_behind_cells(mnist_here: None):
+    net, x = Perceptron.made(IDEAL, thirds(0, v3=False), v3=False, seed=0, access=ACCESS), images(5, 10)[0]
+    seen = net.layers[0].tiles[0, 0].cells.g[0, :, :-1]
+    codes = 2 * np.floor(255 / 400 * (x @ seen) / 5e-6) - np.floor(255 / 400 * x.sum(axis=1, keepdims=True))
+    found = net.forward(x)[0]
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-codes / 255 * 400)), rtol=2e-4, atol=1e-6)
+    assert seen.max() == pytest.approx(5e-6 / 1.1)
+
+
+def test_cells_behind_a_resistance_move_by_whole_pulses_of_their_own(mnist_here: None):
+    def alone() -> np.ndarray:
+        seen = [layer.tiles[0, 0].cells.g[0, :, :-1].ravel() for layer in net.layers]
+        return 1 / (1 / np.concatenate(seen) - ACCESS)
+
+    net, (x, y, *_) = Perceptron.made(IDEAL, thirds(0, v3=False), v3=False, seed=0, access=ACCESS), images(60, 10)
+    before = alone()
+    net.learn(x, y, 0)
+    pulses, ended = (alone() - before) / IDEAL.window.span * 64, np.isclose(alone(), 5e-6) | np.isclose(alone(), 1e-7)
+    np.testing.assert_allclose(pulses[~ended], np.rint(pulses[~ended]), atol=1e-6)
+    assert np.count_nonzero(np.rint(pulses[~ended])) > 100
 
 
 @pytest.mark.slow
