@@ -1,7 +1,4 @@
-"""Compiled reading for `synapse_perceptron`: most samples change nothing, so what one costs is to read it.
-
-The conventions of `Perceptron.forward`, sample after sample, with the conductances that tiles deliver.
-"""
+"""The loops over samples of `synapse_table_2018` compiled: on cells to where one asks for pulses, and in software."""
 
 from __future__ import annotations
 
@@ -15,7 +12,9 @@ _compiled = njit(nogil=True, error_model="numpy", cache=True)
 
 @_compiled
 def read_until_due(x: Any, y: Any, layers: Any, gain: Any, shares: Any, units: Any, fired: Any, found: Any) -> Any:
-    """Read samples up to the first that asks a cell for half a pulse or more.
+    """Read samples up to the first that asks a cell for half a pulse or more; most ask for less.
+
+    The conventions are those of `Perceptron.forward`, the conductances those that tiles deliver.
 
     Args:
         x: bits `(samples, inputs)`.
@@ -48,6 +47,32 @@ def read_until_due(x: Any, y: Any, layers: Any, gain: Any, shares: Any, units: A
         if max(asked[0], asked[1]) >= 0.5:
             return k + 1, asked
     return len(x), asked
+
+
+@_compiled
+def learn_in_software(x: Any, y: Any, order: Any, first: Any, last: Any, rates: Any) -> None:
+    """The published rule with real hidden values and weights held from -1 to 1, which are changed in place.
+
+    `order`: the numbers of the samples, of bits `x` and labels `y`, one after the other.
+    """
+    lines, hidden = np.empty(x.shape[1], np.int64), np.empty(first.shape[1])
+    for k in order:
+        driven = lines[: _above(x[k], np.float32(0), lines)]
+        hidden[:] = 0
+        for line in driven:
+            for i in range(len(hidden)):
+                hidden[i] += first[line, i]
+        hidden[:] = 1 / (1 + np.exp(-hidden))
+        error = 1 / (1 + np.exp(-(hidden @ last)))
+        for j in range(len(error)):
+            error[j] *= 2 * (1 - error[j]) * (error[j] - (y[k] == j))
+        before = hidden * (1 - hidden) * (last @ error)
+        for line in driven:
+            for i in range(len(hidden)):
+                first[line, i] = min(max(first[line, i] - rates[0] * before[i], -1.0), 1.0)
+        for i in range(len(hidden)):
+            for j in range(len(error)):
+                last[i, j] = min(max(last[i, j] - rates[1] * hidden[i] * error[j], -1.0), 1.0)
 
 
 @_compiled
