@@ -38,11 +38,11 @@ SPREADS, SPREAD_OUTPUTS = (0.0, 0.1, 0.25, 0.5), 50
 HELD_OUT = 6  # one image in so many of the training part, the last ones: 10,000
 SCANNED: dict[str, tuple[float, ...]] = {
     "pulses": (1, 2, 3, 5),
-    "step": (0.001, 0.002, 0.005),
+    "step": (0.0005, 0.001, 0.002),
     "wins": (3, 5, 8),
     "threshold": (0.3, 0.5, 0.8),
 }
-CHOSEN = {"pulses": PULSES, "step": 0.002, "wins": 5, "threshold": 0.5}
+CHOSEN = {"pulses": PULSES, "step": 0.001, "wins": 5, "threshold": 0.5}
 
 
 @dataclass(frozen=True)
