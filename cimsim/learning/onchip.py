@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import isfinite
@@ -24,7 +24,7 @@ from cimsim.learning.rules.abilities import check_abilities
 from cimsim.network.evaluate import check_labels
 from cimsim.network.layers import Product
 from device_models.device import Cells
-from device_models.errors import InputError
+from device_models.errors import InputError, check_type, renamed
 from device_models.parameters import Parameters, RuleBroken
 from device_models.streams import Streams
 from device_models.window import Array
@@ -113,12 +113,10 @@ def fine_tune(
     import pandas as pd
 
     choice = FineTuning(**settings)
-    if isinstance(layers, int):
-        raise InputError("fine_tune.layers", "must be a list of layers", layers, f"write [{layers}]")
+    check_type("fine_tune.chip", chip, Chip, "write it to one with cim.program")
+    x = to_library_of(chip.network.check(x), chip.network.weights[0])
     y = check_labels(y, len(x), chip.n_out)
-    weight = chip.network.weights[0]
-    x = to_library_of(chip.network.check(x), weight)
-    tuned = sorted({chip.index(k) for k in layers})
+    tuned = _chosen(chip, layers)
     rule = MixedPrecision(max_pulses=choice.max_pulses) if rule is None else rule
     _check(chip, rule, tuned, backward)
     run = _Run(chip, choice, rule, tuned, backward, Streams(seed).at("fine tune"))
@@ -127,12 +125,23 @@ def fine_tune(
     return run.finished(), pd.DataFrame(run.history)
 
 
+def _chosen(chip: Chip, layers: Sequence[int]) -> list[int]:
+    """The numbers of the layers to tune, rising. Raises `InputError` for what is no list of layers that there are."""
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise InputError("fine_tune.layers", "must be a list of layers", layers, "write [-1] for the last")
+    with renamed(layer="fine_tune.layers"):
+        chosen = sorted({chip.index(k) for k in layers})
+    if not chosen:
+        raise InputError("fine_tune.layers", "must name at least one layer", "none", "use layers=[-1] for the last")
+    return chosen
+
+
 def _check(chip: Chip, rule: PulseRule, layers: list[int], backward: Backward) -> None:
     """Raise `InputError` for what cannot be trained, before any pulse."""
-    if not layers:
-        raise InputError("fine_tune.layers", "must name at least one layer", "none", "use layers=[-1] for the last")
-    if not isinstance(rule, PulseRule):
-        raise InputError("fine_tune.rule", "must be a PulseRule", type(rule).__name__, "use cim.rules.Manhattan(), say")
+    if isinstance(rule, type):
+        where, got = "fine_tune.rule", f"the class {rule.__name__}"
+        raise InputError(where, "must be a PulseRule", got, f"write {rule.__name__}()")
+    check_type("fine_tune.rule", rule, PulseRule, "use cim.rules.Manhattan(), say")
     if backward not in get_args(Backward):
         raise InputError("fine_tune.backward", f"must be one of {', '.join(get_args(Backward))}", backward)
     for k in layers:

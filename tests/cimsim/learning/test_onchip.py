@@ -17,7 +17,7 @@ from cimsim.crossbar.pulsing import Pulses
 from cimsim.crossbar.wires import Wires
 from cimsim.learning.offchip import train
 from cimsim.learning.onchip import Diverged, fine_tune
-from cimsim.learning.rules import MixedPrecision, Step
+from cimsim.learning.rules import Manhattan, MixedPrecision, Step
 from cimsim.network.evaluate import accuracy
 from cimsim.network.layers import Dense
 from cimsim.network.network import Network, mlp
@@ -262,11 +262,23 @@ QUIET = Device(name="quiet", window=WINDOW)
         ),
         (
             lambda x, y: fine_tune(made(), x, y, layers=[2]),
-            "layer: must be an integer from -2 to 1, got 2; the chip has 2 layers",
+            "fine_tune.layers: must be an integer from -2 to 1, got 2; the chip has 2 layers",
         ),
         (
             lambda x, y: fine_tune(made(), x, y, layers=-1),
-            "fine_tune.layers: must be a list of layers, got -1; write [-1]",
+            "fine_tune.layers: must be a list of layers, got -1; write [-1] for the last",
+        ),
+        (
+            lambda x, y: fine_tune(made(), x, y, layers=None),
+            "fine_tune.layers: must be a list of layers, got None; write [-1] for the last",
+        ),
+        (
+            lambda x, y: fine_tune(made(), x, y, layers="all"),
+            "fine_tune.layers: must be a list of layers, got all; write [-1] for the last",
+        ),
+        (
+            lambda x, y: fine_tune(network(), x, y),
+            "fine_tune.chip: must be a Chip, got Network; write it to one with cim.program",
         ),
         (
             lambda x, y: fine_tune(made(), x, y + 1),
@@ -276,6 +288,10 @@ QUIET = Device(name="quiet", window=WINDOW)
             lambda x, y: fine_tune(made(), x[:, :4], y),
             "x: must have 10 features per sample (batch, 10), got shape (300, 4); "
             "reshape to (-1, 10) or fit the network",
+        ),
+        (
+            lambda x, y: fine_tune(made(), x[0], y),
+            "x: must have 10 features per sample (batch, 10), got shape (10,); pass x[None, :] for one sample",
         ),
         (
             lambda x, y: fine_tune(made(), x, y, seed=-1),
@@ -348,6 +364,7 @@ def test_a_divergence_is_reported_and_keeps_what_was_computed() -> None:
     ("choice", "message"),
     [
         ({"rule": "Manhattan"}, r"fine_tune\.rule: must be a PulseRule, got str; use cim\.rules\.Manhattan\(\), say"),
+        ({"rule": Manhattan}, r"fine_tune\.rule: must be a PulseRule, got the class Manhattan; write Manhattan\(\)"),
         ({"backward": "sideways"}, r"fine_tune\.backward: must be one of digital, chip, feedback, got sideways"),
     ],
 )
