@@ -16,8 +16,8 @@ comes to 91 % without the second):
 - under V1 and V2 nearly all sigmoids saturate at the start where the middle of the window is far from half of full
   scale. Which first weights let a device learn at all is then a matter of their draw: the median of several is shown.
   The code reads cells behind access transistors of 15 kohm that its full scale does not reckon with. Megohms do not
-  feel them; of AlOx/HfO2, 17 kohm, they lower what is seen. Behind 6 kohm its window is about centred, and it comes to
-  the paper's 41 %; behind 2 kohm or less, or 12 kohm or more, it stays at chance;
+  feel them; of AlOx/HfO2, 17 kohm, they lower what is seen. Behind 6 kohm its window is about centred, and it learns to
+  between 30 and 40 %, where the paper has 41 %; behind 2 kohm or less, or 12 kohm or more, it stays at chance;
 - a change below half a state is lost, and HZO FeFET has 32 states: at the rates of the code most of what it should
   learn is. At rates half or twice as high again it learns what Jerry et al. state.
 
