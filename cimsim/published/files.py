@@ -49,7 +49,7 @@ def page(system: Published, result: Result) -> Figure:
     panels = bool(percents) + len(result.curves)
     across = min(panels, 3)
     down = -(-panels // across)
-    height = max(4.0, 0.24 * len(percents))  # labels of many rows need room
+    height = max(4.0, 0.24 * sum(_name(row).count("\n") + 1 for row in percents))  # labels of many rows need room
     figure = Figure(figsize=(PANEL * across, height * down), layout="constrained")
     figure.suptitle(wrapped(f"{system.title}\n{system.source}", figure.get_figwidth()), fontsize="medium")
     axes = iter(figure.subplots(down, across, squeeze=False).flat)
@@ -63,15 +63,17 @@ def page(system: Published, result: Result) -> Figure:
 
 
 def _figures(rows: list[Row], ax: Axes) -> None:
-    """Ours as dots, the paper's figures as marks beside them, read from top to bottom."""
-    places = np.arange(len(rows))
+    """Ours as dots, the paper's figures as marks beside them, read from top to bottom; each as high as its name."""
+    names = [_name(row) for row in rows]
+    lines = np.array([name.count("\n") + 1 for name in names])
+    places = np.cumsum(lines) - lines / 2
     ax.plot([row.here for row in rows], places, "o", color="tab:blue", markersize=8, label="here")
-    stated = [(place, row.paper) for place, row in enumerate(rows) if row.paper is not None]
+    stated = [(place, row.paper) for place, row in zip(places, rows, strict=True) if row.paper is not None]
     if stated:
         ys, xs = zip(*stated, strict=True)
         ax.plot(xs, ys, "|", color="black", markersize=14, markeredgewidth=2, label="paper")
-    ax.set_yticks(places, [_name(row) for row in rows], fontsize="small")
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_yticks(places, names, fontsize="small")
+    ax.set_ylim(lines.sum(), 0)
     ax.grid(axis="x", alpha=0.3)
     ax.set_xlabel("%")
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize="small")  # hides no point
@@ -83,7 +85,7 @@ def _name(row: Row) -> str:
 
 def _lines(curve: Curve, ax: Axes) -> None:
     for k, (name, (x, y)) in enumerate(curve.series.items()):
-        ax.plot(x, y, "o-", color=f"C{k % 10}", markersize=4, label=name)
+        ax.plot(x, y, "os^"[k // 10 % 3] + "-", color=f"C{k % 10}", markersize=4, label=name)  # ten colours there are
     for k, (name, (x, y)) in enumerate(curve.paper.items()):
         ax.plot(x, y, "k" + "x+*"[k % 3], markersize=9, label=name if "paper" in name else f"{name}, paper")
     ax.set(title=wrapped(curve.title, 0.9 * PANEL, 12), xlabel=wrapped(curve.x, 0.9 * PANEL), ylabel=curve.y)

@@ -68,8 +68,8 @@ DEVICES = {
 }
 # Online by V1/V2: what brings a device to the figure that is stated for it.
 FITTED: dict[str, tuple[str, dict[str, float]]] = {
-    "HZO FeFET, rates twice as high": ("HZO FeFET", {"faster": 2.0}),
-    "AlOx/HfO2 behind 6 kohm": ("AlOx/HfO2", {"access": 6e3}),
+    "HZO FeFET, rates x 2": ("HZO FeFET", {"faster": 2.0}),
+    "AlOx/HfO2 behind 6 kΩ": ("AlOx/HfO2", {"access": 6e3}),
 }
 IDEAL = Device(
     name="ideal",
@@ -81,7 +81,7 @@ TARGETED = IDEAL.replace(
 )
 
 SAMPLES_HERE, CHECKS = {"V1/V2": SAMPLES, "V3": 60_000}, 5  # a minute or two for each device
-FEWER = {"AlOx/HfO2 behind 6 kohm": 100_000}  # pulses to cells behind a resistance take longer
+FEWER = {"AlOx/HfO2 behind 6 kΩ": 100_000}  # pulses to cells behind a resistance take longer
 DRAWS, WIDE = 3, 48  # of first weights, under V1/V2, for devices of a lower on/off ratio
 
 
