@@ -17,7 +17,7 @@ from cimsim.published.base import Published, Row
 def published(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The system to run; none lists them.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A minute at most: less data, fewer repeats.")] = False,
-    whole: Annotated[bool, typer.Option("--whole", help="As long a training as the paper's: hours.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="As long a training as the paper's, up to hours.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Directory of CSV and PNG [default: results/published].")
     ] = None,
