@@ -158,7 +158,7 @@ def test_tuning_on_the_chip_brings_back_what_ageing_cost(net: cim.Network) -> No
     tuned, history = cim.fine_tune(aged, X[:400], Y[:400], layers=[0, 1, 2], epochs=3, seed=2)
     before, after = (cim.accuracy(chip, X_TEST, Y_TEST) for chip in (aged, tuned))
     assert after > before + 0.03
-    assert history["loss"].is_monotonic_decreasing
+    assert history["loss"][1:].max() < 0.6 * history["loss"][0]
     assert len(history) == 3
     for a, b in zip(aged.network.weighted, tuned.network.weighted, strict=True):
         assert not np.array_equal(a.bias, b.bias)

@@ -49,10 +49,11 @@ def test_sizes_and_counts_are_those_of_the_tiles() -> None:
 
 
 def test_write_verify_costs_the_pulses_and_gives_up_the_cells_of_its_closed_form() -> None:
-    """p is the chance that one landing is within the tolerance."""
+    """p is the chance that one landing is within the tolerance; far from 0, where landings would be mirrored."""
     error, tolerance, most = 0.05, 2e-6, 5
     verify = programming.WriteVerify(error=programming.SpanError(error=error), tolerance=tolerance, max_pulses=most)
-    report = made(IDEAL.replace(programming=verify)).report()
+    window = Window(g_min=WINDOW.g_max, g_max=WINDOW.g_max + WINDOW.span)
+    report = made(IDEAL.replace(window=window, programming=verify)).report()
     p = 2 * stats.norm.cdf(tolerance / (error * WINDOW.span)) - 1
     assert report.pulses / report.cells == pytest.approx((1 - (1 - p) ** most) / p, rel=0.02)
     assert report.failed / report.cells == pytest.approx((1 - p) ** most, rel=0.05)
