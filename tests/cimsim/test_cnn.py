@@ -155,10 +155,11 @@ def test_a_chip_computes_batch_norms_digitally_or_folded_into_its_weights(net: c
 
 def test_tuning_on_the_chip_brings_back_what_ageing_cost(net: cim.Network) -> None:
     aged = made(net, "generic-rram", adc=cim.ADC(bits=6)).age(1e7)
-    tuned, history = cim.fine_tune(aged, X[:400], Y[:400], layers=[0, 1, 2], epochs=3, seed=2)
+    settings: dict[str, Any] = {"layers": [0, 1, 2], "epochs": 3, "learning_rate": 0.02, "seed": 2}
+    tuned, history = cim.fine_tune(aged, X[:400], Y[:400], **settings)
     before, after = (cim.accuracy(chip, X_TEST, Y_TEST) for chip in (aged, tuned))
-    assert after > before + 0.03
-    assert history["loss"][1:].max() < 0.6 * history["loss"][0]
+    assert after > before + 0.1
+    assert history["loss"].is_monotonic_decreasing
     assert len(history) == 3
     for a, b in zip(aged.network.weighted, tuned.network.weighted, strict=True):
         assert not np.array_equal(a.bias, b.bias)
