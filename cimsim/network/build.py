@@ -195,22 +195,19 @@ def cnn(image: Sequence[int], layers: Sequence[LayerSpec | str], *, seed: int = 
     return Network(tuple(chain(check_image("cnn.image", tuple(image)), layers, seed)))
 
 
-def chain(shape: Shape, layers: Sequence[LayerSpec | str | int], seed: int, builder: str = "cnn") -> list[Layer]:
-    """Layers by their sizes one after the other, from inputs of this shape on.
-
-    Raises `InputError` as `cnn`, by the name of the function that builds.
-    """
+def chain(shape: Shape, layers: Sequence[LayerSpec | str | int], seed: int) -> list[Layer]:
+    """Layers by their sizes one after the other, from inputs of this shape on. Raises `InputError` as `cnn`."""
     streams, made = Streams(seed).at("cnn"), list[Layer]()
     for i, spec in enumerate(map(named, layers)):
         if not isinstance(spec, LayerSpec):
             remedy = f"write Linear({spec})" if isinstance(spec, int) else "write Conv(8, kernel=3)"
             rule = "must be a layer by its sizes, or the name of an activation"
-            raise InputError(f"{builder}.layers[{i}]", rule, spec, remedy)
+            raise InputError(f"cnn.layers[{i}]", rule, spec, remedy)
         try:
             made.append(spec.layer(shape, streams.at("layer", i).rng("weight")))
         except InputError as error:
             (place,), rule, value, remedy = error.problem
-            raise InputError(f"{builder}.layers[{i}]: {place}", rule, value, remedy) from None
+            raise InputError(f"cnn.layers[{i}]: {place}", rule, value, remedy) from None
         shape = _shape_after(made[-1], shape)
     return made
 

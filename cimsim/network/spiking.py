@@ -26,7 +26,7 @@ from cimsim.network.neurons.discrete import DiscreteLIF, discrete
 from cimsim.network.neurons.integrate_and_fire import IF, LIF
 from cimsim.network.recurrent import Recurrence
 from cimsim.network.surrogates import Surrogate
-from device_models.errors import InputError, suggestion
+from device_models.errors import InputError, renamed, suggestion
 
 ReadoutName = Literal["count", "first", "membrane"]
 READOUTS = ("count", "first", "membrane")
@@ -107,7 +107,8 @@ def _without_neurons(layers: Sequence[int | LayerSpec], image: Sequence[int] | N
     """The layers with weights and the pools."""
     if image is None:
         return _fully_connected(layers, seed)
-    made = chain(check_image("snn.image", tuple(image)), layers, seed, "snn")
+    with renamed(cnn="snn"):
+        made = chain(check_image("snn.image", tuple(image)), layers, seed)
     for i, layer in enumerate(made):
         if isinstance(layer, tuple(ACTIVATIONS.values())):
             remedy = "leave it out, neurons are put in by themselves"
@@ -123,7 +124,8 @@ def _fully_connected(layers: Sequence[int | LayerSpec], seed: int) -> Sequence[L
     sizes = [n for n in (first, *rest) if isinstance(n, int)]
     if len(sizes) == len(layers):
         return mlp(sizes, seed=seed).weighted
-    return chain((sizes[0], 1, 1), [n if isinstance(n, Recurrent) else Linear(n) for n in rest], seed, "snn")
+    with renamed(cnn="snn"):
+        return chain((sizes[0], 1, 1), [n if isinstance(n, Recurrent) else Linear(n) for n in rest], seed)
 
 
 def _neurons(i: int, n: int | LayerSpec) -> int | Recurrent:

@@ -116,7 +116,7 @@ def _accuracies(software: float, chips: list[Stages]) -> list[Row]:
     fitted = f"write error {WRITE_ERROR:.1%} of the window, fitted; one copy; dies differ by {spread.transferred:.2f}"
     tuned = f"{SHARE:.0%} of the data; rate and epochs not given; biases are digital and follow"
     early = "mean of dies; the paper's is of one chip, by random fluctuations (Extended Data Fig. 3)"
-    later = f"relaxation fitted: spread at 2 h {_spread(TWO_HOURS):.2g} uS"
+    later = f"relaxation fitted: spread at 2 h {_spread(TWO_HOURS):.2g} µS"
     return [
         Row("software", 97.99, software, note=f"{EPOCHS} epochs of Adam; the paper's training is not given"),
         Row("after transfer", 95.07, mean.transferred, how="fitted", note=fitted),

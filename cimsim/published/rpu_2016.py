@@ -164,7 +164,7 @@ def _single(name: str, size: float, penalty: float) -> Row:
 
 def _rows(flawless: float, whole: float, schedule: Schedule) -> tuple[Row, ...]:
     error = np.sqrt(flawless * (100 - flawless) / schedule.tested)
-    short = f"after {_course(schedule)}, the paper's after {_course(FULL)}"
+    short = f"after {_course(schedule)}" + ("" if schedule == FULL else f", the paper's after {_course(FULL)}")
     return (
         Row("test error without flaws", ERROR, flawless, note=short),
         Row("test error as specified", ERROR + PENALTY, whole, note=short),

@@ -143,10 +143,15 @@ class Perceptron:
         """Codes as sums; a column at half its current loses the last bit of the code's column, put back here."""
         layer = self.layers[i]
         net = layer.matmul(x, draws)
-        if isinstance(layer.design.scheme, TopColumn):
+        if self._doubled:
             rows = layer.shape[0]
             return np.asarray(net - np.floor(x.sum(axis=1, keepdims=True) * FINE / rows) % 2 * (rows / 255))
         return np.asarray(net / 2)
+
+    @property
+    def _doubled(self) -> bool:
+        """Whether the code of a column counts twice, as in V1 and V2."""
+        return isinstance(self.layers[0].design.scheme, TopColumn)
 
     def accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
         """Percent."""
@@ -176,11 +181,11 @@ class Perceptron:
         """
         from cimsim.published.synapse_loops import read_until_due
 
-        tiles, v3 = [layer.tiles[0, 0] for layer in self.layers], type(self.layers[0].design.scheme) is OffsetColumn
-        full, low = self.window.span if v3 else self.window.g_max, self.window.g_min
+        tiles, low = [layer.tiles[0, 0] for layer in self.layers], self.window.g_min
+        full, gain = (self.window.g_max, 2) if self._doubled else (self.window.span, 1)
         signals = tuple((tile.signals, FINE / full / len(tile.signals)) for tile in tiles)
         shares = np.clip(tiles[1].cells.g[0, :, :-1] - low, 0, self.window.span) * (2 / self.window.span) - 1
-        read, asked = read_until_due(x, y, signals, 1 if v3 else 2, shares, self._units(), FIRED, found)
+        read, asked = read_until_due(x, y, signals, gain, shares, self._units(), FIRED, found)
         return read, asked
 
     def _units(self) -> tuple[float, ...]:

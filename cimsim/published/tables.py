@@ -28,7 +28,7 @@ def markdown(table: pd.DataFrame) -> str:
     shown = table.assign(**{of: [*map(figure, table[of], table["unit"])] for of in ("paper", "here")})
     rows = shown[list(head)].to_numpy().tolist()
     lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
-    return "\n".join(lines).replace(" uS", " µS")  # as notes may write it
+    return "\n".join(lines)
 
 
 def stored(name: str, folder: Path) -> pd.DataFrame:

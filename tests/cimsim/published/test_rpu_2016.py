@@ -6,7 +6,7 @@ import pytest
 from cimsim import published
 from cimsim.chip import program
 from cimsim.network.network import mlp
-from cimsim.published import Result
+from cimsim.published import Effort, Result, rpu_2016
 from cimsim.published.rpu_2016 import BOUND, SPECIFIED, STEP, Flaws, Schedule, device, spec, trained_error
 from device_models import cards
 
@@ -14,6 +14,19 @@ from device_models import cards
 @pytest.fixture(scope="module")
 def result(mnist_here: None) -> Result:
     return published.run("rpu-2016", quick=True)
+
+
+def test_a_whole_run_has_the_papers_schedule(monkeypatch: pytest.MonkeyPatch):
+    taken = []
+
+    def errors(flaws: dict[str, Flaws], schedule: Schedule, effort: Effort) -> list[float]:
+        taken.append(schedule)
+        return [2.0] * len(flaws)
+
+    monkeypatch.setattr(rpu_2016, "_errors", errors)
+    row = published.run("rpu-2016", whole=True).row("test error without flaws")
+    assert taken == [Schedule(samples=60_000, epochs=(10, 10, 10), tested=10_000)]
+    assert row.note == "after 60,000 images 30 times"
 
 
 def test_the_specified_flaws_are_those_of_the_card():

@@ -5,7 +5,7 @@ import pytest
 
 from cimsim import published
 from cimsim.learning.rules import Step
-from cimsim.published import Result
+from cimsim.published import Effort, Result, synapse_table_2018
 from cimsim.published.synapse_perceptron import BehindAccess, Perceptron, TopColumn
 from cimsim.published.synapse_table_2018 import IDEAL, images, online, software, thirds
 from device_models import cards
@@ -99,6 +99,24 @@ def test_samples_are_read_one_by_one_as_by_the_chip(v3: bool, access: float, mni
         np.testing.assert_allclose(found[0], hidden, rtol=1e-4, atol=1e-6)
         error = 2 * output * (1 - output) * (output - np.eye(10)[y[k - 1]])
         np.testing.assert_allclose(found[2], error, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("v3", [False, True])
+def test_samples_learned_together_are_learned_one_by_one(v3: bool, mnist_here: None):
+    law = ExponentialUpdate(pulses_up=64, pulses_down=64, nl_up=1, nl_down=-1, c2c=0.02)
+    x, y, *_ = images(120, 10)
+    together, alone = (Perceptron.made(IDEAL.replace(update=law), thirds(3, v3=v3), v3=v3, seed=3) for _ in range(2))
+    together.learn(x, y, 0)
+    for k in range(120):
+        alone.learn(x[k : k + 1], y[k : k + 1], k)
+    for a, b in zip(together.layers, alone.layers, strict=True):
+        np.testing.assert_array_equal(a.tiles[0, 0].cells.g, b.tiles[0, 0].cells.g)
+        assert a.tiles[0, 0].cells.pulses.sum() > 100
+
+
+@pytest.mark.parametrize(("name", "how"), [("ideal", "V1/V2"), ("ideal", "V3"), ("AlOx/HfO2 behind 6 kΩ", "V1/V2")])
+def test_a_whole_run_is_as_long_as_the_papers(name: str, how: str):
+    assert synapse_table_2018._length(name, how, Effort(whole=True)) == 1_000_000
 
 
 def test_software_learns_by_the_rule_of_the_code(mnist_here: None):

@@ -22,7 +22,7 @@ TABLE = """\
 | memristors | 26,368 | 26,368 | given |  |
 | energy | – | 0.001235 nJ | predicted |  |"""
 ROWS = (
-    Row("after transfer", 95.0, 94.25, how="fitted", note="by the write error, 0.6 uS"),
+    Row("after transfer", 95.0, 94.25, how="fitted", note="by the write error, 0.6 µS"),
     Row("memristors", 26368, 26368, "", "given"),
     Row("energy", None, 0.00123456, "nJ"),
 )
